@@ -1,0 +1,92 @@
+package unpack
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
+
+// Bytes is a piece of an artifact: random access and a known length. ReadAt
+// may decode lazily, and must be safe for concurrent use.
+type Bytes interface {
+	io.ReaderAt
+	Size() int64
+}
+
+// Slice is a piece that lies in memory.
+type Slice []byte
+
+// Size implements Bytes.
+func (s Slice) Size() int64 { return int64(len(s)) }
+
+// ReadAt implements Bytes.
+func (s Slice) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("negative offset %d", off)
+	}
+	if off >= int64(len(s)) {
+		return 0, io.EOF
+	}
+	n := copy(p, s[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// Window is n bytes of b from off on, cut to what b has. A window on memory is
+// memory.
+func Window(b Bytes, off, n int64) Bytes {
+	off = min(max(off, 0), b.Size())
+	n = min(max(n, 0), b.Size()-off)
+	if s, ok := b.(Slice); ok {
+		return s[off : off+n : off+n]
+	}
+	return &window{io.NewSectionReader(b, off, n)}
+}
+
+type window struct{ *io.SectionReader }
+
+// ReadAll returns the bytes of b, without a copy if they lie in memory. It
+// fails if there are more than limit, before anything is allocated.
+func ReadAll(b Bytes, limit int64) ([]byte, error) {
+	if s, ok := b.(Slice); ok {
+		return s, nil
+	}
+	if b.Size() > limit {
+		return nil, fmt.Errorf("%d bytes are over the limit of %d", b.Size(), limit)
+	}
+	// Grown with what really comes: a size field may lie.
+	var buf bytes.Buffer
+	buf.Grow(int(min(b.Size(), 1<<20)) + bytes.MinRead)
+	_, err := io.Copy(&buf, io.NewSectionReader(b, 0, b.Size()))
+	return buf.Bytes(), err
+}
+
+// ReadSome returns up to n bytes of b from off on; fewer at its end, or before
+// a damaged part.
+func ReadSome(b Bytes, off, n int64) []byte {
+	if off < 0 || off >= b.Size() || n <= 0 {
+		return nil
+	}
+	n = min(n, b.Size()-off)
+	if s, ok := b.(Slice); ok {
+		return s[off : off+n]
+	}
+	p := make([]byte, n)
+	got, _ := b.ReadAt(p, off)
+	return p[:got]
+}
+
+// ReadFull returns exactly n bytes of b from off on. It is for headers and
+// tables: n must have been checked by the caller against b.Size() or be small.
+func ReadFull(b Bytes, off, n int64) ([]byte, error) {
+	if off < 0 || n < 0 || off > b.Size() || n > b.Size()-off {
+		return nil, fmt.Errorf("%d bytes at 0x%x: %w", n, off, io.ErrUnexpectedEOF)
+	}
+	p := ReadSome(b, off, n)
+	if int64(len(p)) < n {
+		return nil, fmt.Errorf("%d bytes at 0x%x: %w", n, off, io.ErrUnexpectedEOF)
+	}
+	return p, nil
+}

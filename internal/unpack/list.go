@@ -1,0 +1,5 @@
+package unpack
+
+// List holds every reader, in the order in which they are tried where several
+// could open the same bytes: the most specific first.
+var List = []*Reader{}
