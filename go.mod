@@ -1,3 +1,5 @@
 module github.com/doorward/doorward
 
 go 1.26
+
+require pgregory.net/rapid v1.2.0

@@ -1,0 +1,266 @@
+package unpack
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"sort"
+
+	"github.com/doorward/doorward/internal/pattern"
+)
+
+// carver knows the magics that may stand at any offset.
+type carver struct {
+	set    *pattern.Set
+	magics []carveMagic
+}
+
+type carveMagic struct {
+	reader *Reader
+	rank   int // place in the list of readers
+	at     int64
+}
+
+func newCarver(readers []*Reader) *carver {
+	c := &carver{}
+	var patterns []string
+	for i, r := range readers {
+		for _, m := range r.Magics {
+			if r.Carve && len(m.Bytes) >= 3 {
+				patterns = append(patterns, m.Bytes)
+				c.magics = append(c.magics, carveMagic{r, i, m.At})
+			}
+		}
+	}
+	c.set = pattern.New(patterns)
+	return c
+}
+
+type candidate struct {
+	offset int64
+	rank   int
+	reader *Reader
+}
+
+// candidates returns every place where an object could start, by offset; at
+// one offset the readers' order decides.
+func (c *carver) candidates(data Bytes) []candidate {
+	var found []candidate
+	sc := c.set.Scan()
+	hit := func(p int, off int64) {
+		m := c.magics[p]
+		if start := off - m.at; start >= 0 {
+			found = append(found, candidate{start, m.rank, m.reader})
+		}
+	}
+	if s, ok := data.(Slice); ok {
+		sc.Feed(s, hit)
+	} else {
+		buf := make([]byte, 1<<20)
+		for r := io.NewSectionReader(data, 0, data.Size()); ; {
+			n, err := r.Read(buf)
+			sc.Feed(buf[:n], hit)
+			if err != nil {
+				break
+			}
+		}
+	}
+	sort.SliceStable(found, func(i, j int) bool {
+		if found[i].offset != found[j].offset {
+			return found[i].offset < found[j].offset
+		}
+		return found[i].rank < found[j].rank
+	})
+	return slices.Compact(found)
+}
+
+// region is an accepted object within raw bytes.
+type region struct {
+	offset int64
+	reader *Reader
+	object *Object
+}
+
+func (r region) end() int64 { return r.offset + r.object.Size }
+
+// carve finds the objects in raw bytes and explores them and what lies between
+// them. It returns false, and changes nothing, if there is none.
+func (x *explorer) carve(c *Content, data Bytes, w *work, first ...region) bool {
+	regions := x.regions(data, first)
+	if len(regions) == 0 {
+		return false
+	}
+	var jobs []func()
+	at := int64(0)
+	for _, r := range regions {
+		x.between(c, data, at, r.offset, w, &jobs)
+		n := &Node{Step: fmt.Sprintf("%s@0x%x", r.reader.Name, r.offset), Offset: r.offset, Size: r.object.Size}
+		c.Children = append(c.Children, n)
+		jobs = append(jobs, func() { x.fillOpened(n, Window(data, r.offset, r.object.Size), r, w) })
+		at = r.end()
+	}
+	x.between(c, data, at, data.Size(), w, &jobs)
+	x.each(len(jobs), func(i int) { jobs[i]() })
+	return true
+}
+
+// regions opens candidates. Whole objects come first, by offset; damaged ones
+// get only the room that these leave, so that a false or broken header can't
+// hide what is behind it.
+func (x *explorer) regions(data Bytes, accepted []region) []region {
+	var damaged []candidate
+	end := int64(0)
+	for _, r := range accepted {
+		end = r.end()
+	}
+	for _, cand := range x.carver.candidates(data) {
+		if cand.offset < end || x.ctx.Err() != nil {
+			continue
+		}
+		o := x.openOne(cand.reader, Window(data, cand.offset, data.Size()), false)
+		switch {
+		case o == nil:
+		case o.Err != nil:
+			damaged = append(damaged, cand)
+		default:
+			accepted = append(accepted, region{cand.offset, cand.reader, o})
+			end = cand.offset + o.Size
+		}
+	}
+	for _, cand := range damaged {
+		if room := freeRoom(accepted, cand.offset, data.Size()); room > 0 {
+			if o := x.openOne(cand.reader, Window(data, cand.offset, room), false); o != nil {
+				accepted = append(accepted, region{cand.offset, cand.reader, o})
+			}
+		}
+	}
+	sort.Slice(accepted, func(i, j int) bool { return accepted[i].offset < accepted[j].offset })
+	return accepted
+}
+
+// freeRoom is how many bytes are free from off on; 0 if off itself is taken.
+func freeRoom(taken []region, off, size int64) int64 {
+	room := size - off
+	for _, r := range taken {
+		switch {
+		case r.offset <= off && off < r.end():
+			return 0
+		case r.offset > off:
+			room = min(room, r.offset-off)
+		}
+	}
+	return room
+}
+
+// fillOpened is fill for an object that is open already.
+func (x *explorer) fillOpened(n *Node, data Bytes, r region, up *work) {
+	digest, err := x.digest(data)
+	if err != nil {
+		n.Content = unreadContent(data, reasonOf(err), err.Error())
+		return
+	}
+	w, mine := x.claim(digest, up)
+	switch {
+	case mine:
+		w.content = &Content{SHA256: digest, Size: data.Size(), Data: data, Type: TypeObject, Reader: r.reader.Name, Object: r.object}
+		if w.depth > x.budget.Limits.Depth {
+			w.content = unreadContent(data, "limit", "too many objects within objects (raise it with --limit-depth)")
+		} else {
+			x.open(w.content, w)
+			x.observe(w.content, data)
+		}
+		close(w.done)
+	case !x.await(w, up):
+		n.Content = unreadContent(data, "limit", "it contains itself")
+		return
+	}
+	n.Content = w.content
+}
+
+// paddingRun is the length from which padding parts raw bytes.
+const paddingRun = 4096
+
+// between explores the bytes from..to that no reader claims: what padding parts
+// is classified piece by piece.
+func (x *explorer) between(c *Content, data Bytes, from, to int64, w *work, jobs *[]func()) {
+	for _, p := range pieces(data, from, to) {
+		n := &Node{Step: fmt.Sprintf("raw@0x%x", p[0]), Offset: p[0], Size: p[1] - p[0]}
+		c.Children = append(c.Children, n)
+		*jobs = append(*jobs, func() { x.fillRaw(n, Window(data, p[0], p[1]-p[0]), w) })
+	}
+}
+
+// fillRaw classifies bytes between objects; they are not searched again.
+func (x *explorer) fillRaw(n *Node, data Bytes, up *work) {
+	digest, err := x.digest(data)
+	if err != nil {
+		n.Content = unreadContent(data, reasonOf(err), err.Error())
+		return
+	}
+	class := classifyBytes(data)
+	c := &Content{SHA256: digest, Size: data.Size(), Data: data, Type: class.Type, Entropy: class.Entropy}
+	if !c.Type.IsText() && c.Type != TypePadding {
+		c.Gaps = []Gap{{0, c.Size, gapReason(c.Type), class.Note}}
+	}
+	x.observe(c, data)
+	n.Content = c
+}
+
+// gapReason is the word of the report for bytes of a type that nobody opened.
+func gapReason(t Type) string {
+	switch t {
+	case TypeEncrypted, TypeCompressed, TypeCode:
+		return string(t)
+	}
+	return "unknown"
+}
+
+// pieces cuts from..to at long runs of padding (one repeated byte, 0 or 0xff).
+func pieces(data Bytes, from, to int64) [][2]int64 {
+	var list [][2]int64
+	const block = paddingRun
+	start := int64(-1)
+	zeros, ones := make([]byte, block), bytes.Repeat([]byte{0xff}, block)
+	buf := make([]byte, block)
+	for at := from; at < to; at += block {
+		n, _ := data.ReadAt(buf[:min(block, to-at)], at)
+		b := buf[:n]
+		pad := bytes.Equal(b, zeros[:n]) || bytes.Equal(b, ones[:n])
+		switch {
+		case !pad && start < 0:
+			start = at
+		case pad && start >= 0:
+			list = appendPiece(list, data, start, at)
+			start = -1
+		}
+	}
+	if start >= 0 {
+		list = appendPiece(list, data, start, to)
+	}
+	return list
+}
+
+// appendPiece adds start..end without the padding at its ends.
+func appendPiece(list [][2]int64, data Bytes, start, end int64) [][2]int64 {
+	head := ReadSome(data, start, min(paddingRun, end-start))
+	for len(head) > 0 && (head[0] == 0 || head[0] == 0xff) {
+		head = head[1:]
+		start++
+	}
+	for end > start {
+		tail := ReadSome(data, max(start, end-paddingRun), end-max(start, end-paddingRun))
+		n := len(tail)
+		for n > 0 && (tail[n-1] == 0 || tail[n-1] == 0xff) {
+			n--
+		}
+		end -= int64(len(tail) - n)
+		if n > 0 {
+			break
+		}
+	}
+	if end <= start {
+		return list
+	}
+	return append(list, [2]int64{start, end})
+}

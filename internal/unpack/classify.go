@@ -1,0 +1,179 @@
+package unpack
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"unicode/utf8"
+)
+
+// class is what classification says of bytes.
+type class struct {
+	Type    Type
+	Entropy float64
+	Note    string
+}
+
+// sampled is how much of large content is looked at: the head, and pieces
+// spread over the rest.
+const sampled = 256 << 10
+
+func classifyBytes(data Bytes) class {
+	size := data.Size()
+	if size <= sampled {
+		return classify(ReadSome(data, 0, size))
+	}
+	var b []byte
+	const pieces = 16
+	for i := range int64(pieces) {
+		b = append(b, ReadSome(data, i*(size-sampled/pieces)/(pieces-1), sampled/pieces)...)
+	}
+	c := classify(b)
+	if c.Type == TypePadding && !onlyPadding(data, 0) {
+		c.Type = TypeData
+	}
+	return c
+}
+
+// classify says what a piece of bytes is.
+func classify(b []byte) class {
+	if t := classifyHead(b); t != TypeData {
+		return class{Type: t}
+	}
+	c := class{Type: TypeData}
+	var counts [256]int
+	for _, v := range b {
+		counts[v]++
+	}
+	if len(b) > 0 && counts[b[0]] == len(b) {
+		c.Type = TypePadding
+		return c
+	}
+	c.Entropy = entropy(&counts, len(b))
+	if c.Entropy > 7.2 && len(b) >= 256 {
+		c.Type, c.Note = dense(&counts, len(b), c.Entropy)
+		return c
+	}
+	if arch := codeArch(b); arch != "" {
+		c.Type, c.Note = TypeCode, "machine code, "+arch
+	}
+	return c
+}
+
+// entropy is Shannon's, in bits per byte, rounded to what reports show.
+func entropy(counts *[256]int, n int) float64 {
+	e := 0.0
+	for _, c := range counts {
+		if c > 0 {
+			p := float64(c) / float64(n)
+			e -= p * math.Log2(p)
+		}
+	}
+	return math.Round(e*100) / 100
+}
+
+// dense tells encrypted from compressed bytes by a chi-square test against the
+// uniform distribution (255 degrees of freedom, mean 255, deviation 22.6):
+// cipher text passes it, packed data has a bias that grows with its length.
+func dense(counts *[256]int, n int, e float64) (Type, string) {
+	expected := float64(n) / 256
+	chi := 0.0
+	for _, c := range counts {
+		d := float64(c) - expected
+		chi += d * d / expected
+	}
+	if n >= 16<<10 && chi < 350 {
+		return TypeEncrypted, fmt.Sprintf("uniform bytes (chi-square %.0f), entropy %.2f bits per byte", chi, e)
+	}
+	return TypeCompressed, fmt.Sprintf("entropy %.2f bits per byte", e)
+}
+
+var mediaMagics = []Magic{
+	{0, "\x89PNG\r\n\x1a\n"}, {0, "\xff\xd8\xff"}, {0, "GIF8"}, {0, "OggS"}, {0, "ID3"}, {0, "wOFF"}, {0, "wOF2"},
+	{8, "WEBP"}, {8, "WAVE"}, {8, "AVI "}, {4, "ftyp"}, {0, "\x00\x00\x01\x00\x01\x00"},
+	{0, "OTTO"}, {0, "%PDF-"}, {0, "fLaC"}, {0, "CWS"}, {0, "FWS"}, {0, "TZif"}, {0, "\xde\x12\x04\x95"},
+}
+
+// classifyHead knows what the first bytes alone tell.
+func classifyHead(b []byte) Type {
+	switch {
+	case bytes.HasPrefix(b, []byte("\x7fELF")):
+		return TypeELF
+	case bytes.HasPrefix(b, []byte("MZ")) && len(b) > 64 && peOffset(b):
+		return TypePE
+	case bytes.HasPrefix(b, []byte("\xcf\xfa\xed\xfe")), bytes.HasPrefix(b, []byte("\xce\xfa\xed\xfe")):
+		return TypeMachO
+	case bytes.HasPrefix(b, []byte("#!")):
+		return TypeScript
+	}
+	if len(b) == 0 || isText(b) {
+		return TypeText
+	}
+	for _, m := range mediaMagics {
+		if end := int(m.At) + len(m.Bytes); len(b) >= max(end, 16) && string(b[m.At:end]) == m.Bytes {
+			return TypeMedia
+		}
+	}
+	return TypeData
+}
+
+func peOffset(b []byte) bool {
+	off := int(b[60]) | int(b[61])<<8
+	return off+4 > len(b) || string(b[off:off+4]) == "PE\x00\x00"
+}
+
+// isText says that bytes read as text: no control characters but white space
+// and escape, hardly any bytes over 127 unless they are UTF-8. One NUL-ended
+// run is no text: those are tables of strings.
+func isText(b []byte) bool {
+	high := 0
+	for _, c := range b {
+		switch {
+		case c >= 0x80:
+			high++
+		case c < 0x20 && c != '\n' && c != '\r' && c != '\t' && c != '\f' && c != 0x1b && c != '\b':
+			return false
+		case c == 0x7f:
+			return false
+		}
+	}
+	if high == 0 {
+		return true
+	}
+	// The cut may have split the last character.
+	for i := 0; i < utf8.UTFMax && len(b) > 0; i++ {
+		if utf8.Valid(b[:len(b)-i]) {
+			return true
+		}
+		if i == len(b) {
+			break
+		}
+	}
+	return high*4 < len(b)
+}
+
+// onlyPadding says that from off on there is nothing but one repeated byte, 0
+// or 0xff mixed: what flash tools fill with.
+func onlyPadding(data Bytes, off int64) bool {
+	buf := make([]byte, 64<<10)
+	for off < data.Size() {
+		n, err := data.ReadAt(buf[:min(int64(len(buf)), data.Size()-off)], off)
+		if n == 0 || (err != nil && off+int64(n) < data.Size()) {
+			return false
+		}
+		if !isPadding(buf[:n]) {
+			return false
+		}
+		off += int64(n)
+	}
+	return true
+}
+
+func isPadding(b []byte) bool {
+	for _, c := range b {
+		if c != 0 && c != 0xff {
+			return false
+		}
+	}
+	return true
+}

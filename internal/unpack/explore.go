@@ -1,0 +1,391 @@
+package unpack
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+	"slices"
+	"sort"
+	"sync"
+	"sync/atomic"
+)
+
+// Options steer Explore.
+type Options struct {
+	Readers []*Reader // List if nil
+	Limits  Limits
+	Workers int // GOMAXPROCS if 0
+
+	// Observe is called once for the bytes of every distinct content, from
+	// several goroutines; what it returns is kept in Content.Facts. b lies in
+	// memory unless it is very large.
+	Observe func(b Bytes, t Type) any
+
+	// Progress is called now and then with the bytes read so far.
+	Progress func(read int64)
+}
+
+// Result is the tree of an artifact and the work that it cost.
+type Result struct {
+	Root   *Node
+	Budget *Budget
+}
+
+// Explore opens an artifact completely. It fails only if the artifact itself
+// cannot be read; everything else that goes wrong is a Gap of the content
+// where it happened.
+func Explore(ctx context.Context, name string, data Bytes, opt Options) (*Result, error) {
+	x := newExplorer(ctx, opt)
+	if x.cancel != nil {
+		defer x.cancel()
+	}
+	root := &Node{Step: name, Size: data.Size()}
+	if err := x.fill(root, data, nil, true); err != nil {
+		return nil, err
+	}
+	return &Result{root, x.budget}, nil
+}
+
+// ExploreTree does the same for a tree that is open already, such as a folder.
+func ExploreTree(ctx context.Context, name string, object *Object, opt Options) (*Result, error) {
+	x := newExplorer(ctx, opt)
+	defer x.cancel()
+	c := &Content{Type: TypeObject, Reader: object.Format, Object: object}
+	x.open(c, &work{done: make(chan struct{}), content: c})
+	c.SHA256, c.Size = treeDigest(c)
+	return &Result{&Node{Step: name, Size: c.Size, Content: c}, x.budget}, nil
+}
+
+type explorer struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	opt     Options
+	budget  *Budget
+	carver  *carver
+	slots   chan struct{} // free workers besides the caller
+	read    atomic.Int64
+	mu      sync.Mutex
+	known   map[string]*work // by digest
+	waits   []wait           // who waits for whom now
+	readers []*Reader
+}
+
+func newExplorer(ctx context.Context, opt Options) *explorer {
+	if opt.Readers == nil {
+		opt.Readers = List
+	}
+	if opt.Workers <= 0 {
+		opt.Workers = runtime.GOMAXPROCS(0)
+	}
+	x := &explorer{opt: opt, budget: NewBudget(opt.Limits), readers: opt.Readers, known: map[string]*work{}}
+	x.ctx, x.cancel = context.WithTimeout(ctx, x.budget.Limits.Time)
+	x.carver = newCarver(opt.Readers)
+	x.slots = make(chan struct{}, opt.Workers-1)
+	return x
+}
+
+// inMemory is the size up to which content is decoded into memory while it is
+// looked at; larger content is read piecewise.
+const inMemory = 64 << 20
+
+// fill reads, hashes and opens the bytes of a node that lies in the content of
+// up. raw says that they are no file of a tree: then every offset is searched
+// for objects.
+func (x *explorer) fill(n *Node, data Bytes, up *work, raw bool) error {
+	if err := x.ctx.Err(); err != nil {
+		n.Content = unreadContent(data, "limit", "time ran out (raise it with --limit-time)")
+		return nil
+	}
+	lazy := data
+	if data.Size() <= inMemory {
+		b, err := ReadAll(data, inMemory)
+		if err != nil {
+			return x.damaged(n, lazy, b, err)
+		}
+		data = Slice(b)
+	}
+	digest, err := x.digest(data)
+	if err != nil {
+		return err
+	}
+	w, first := x.claim(digest, up)
+	switch {
+	case first:
+		w.content = x.analyse(lazy, data, digest, w, raw)
+		close(w.done)
+	case !x.await(w, up):
+		n.Content = unreadContent(data, "limit", "it contains itself")
+		return nil
+	}
+	n.Content = w.content
+	return nil
+}
+
+func unreadContent(data Bytes, reason, note string) *Content {
+	return &Content{Size: data.Size(), Data: data, Type: TypeData, Gaps: []Gap{{0, data.Size(), reason, note}}}
+}
+
+// damaged keeps what could be read of content that has an error inside.
+func (x *explorer) damaged(n *Node, lazy Bytes, got []byte, err error) error {
+	gap := Gap{Offset: int64(len(got)), Size: lazy.Size() - int64(len(got)), Reason: reasonOf(err), Note: err.Error()}
+	c := &Content{Size: lazy.Size(), Data: Slice(got), Type: classify(got).Type, Gaps: []Gap{gap}}
+	sum := sha256.Sum256(got)
+	c.SHA256 = hex.EncodeToString(sum[:])
+	x.observe(c, Slice(got))
+	n.Content = c
+	return nil
+}
+
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, ErrLimit):
+		return "limit"
+	case errors.Is(err, ErrUnsupported):
+		return "unsupported"
+	case errors.Is(err, ErrEncrypted):
+		return "encrypted"
+	}
+	return "damaged"
+}
+
+// Reasons that readers may wrap in the errors of entries and objects.
+var (
+	ErrUnsupported = errors.New("unsupported")
+	ErrEncrypted   = errors.New("encrypted")
+)
+
+func (x *explorer) digest(data Bytes) (string, error) {
+	x.read.Add(data.Size())
+	if x.opt.Progress != nil {
+		x.opt.Progress(x.read.Load())
+	}
+	if s, ok := data.(Slice); ok {
+		sum := sha256.Sum256(s)
+		return hex.EncodeToString(sum[:]), nil
+	}
+	h := sha256.New()
+	buf := make([]byte, 1<<20)
+	if _, err := io.CopyBuffer(h, io.NewSectionReader(data, 0, data.Size()), buf); err != nil {
+		return "", fmt.Errorf("reading %d bytes: %w", data.Size(), err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// analyse opens new content, or says what it is.
+func (x *explorer) analyse(lazy, data Bytes, digest string, w *work, raw bool) *Content {
+	c := &Content{SHA256: digest, Size: data.Size(), Data: lazy}
+	head := ReadSome(data, 0, 4096)
+	kind := classifyHead(head)
+	if w.depth > x.budget.Limits.Depth {
+		c.Type = kind
+		c.Gaps = append(c.Gaps, Gap{0, c.Size, "limit", fmt.Sprintf("more than %d objects within objects (raise it with --limit-depth)", x.budget.Limits.Depth)})
+		return c
+	}
+	c.Type = TypeObject
+	if !x.tryReaders(c, data, head, w) {
+		x.leaf(c, data, w, raw)
+	}
+	x.observe(c, data)
+	return c
+}
+
+func (x *explorer) observe(c *Content, data Bytes) {
+	if x.opt.Observe != nil {
+		c.Facts = x.opt.Observe(data, c.Type)
+	}
+}
+
+// leaf classifies content that no reader opens as a whole, and searches it for
+// objects if it is neither text nor a program nor a picture.
+func (x *explorer) leaf(c *Content, data Bytes, w *work, raw bool) {
+	class := classifyBytes(data)
+	c.Type, c.Entropy = class.Type, class.Entropy
+	switch c.Type {
+	case TypeText, TypeScript, TypeELF, TypePE, TypeMachO, TypeMedia, TypePadding:
+		return
+	}
+	if (raw || c.Size >= 4096) && x.carve(c, data, w) {
+		c.Type = TypeCarved
+		return
+	}
+	if raw || c.Type == TypeEncrypted || (c.Type == TypeCompressed && c.Size >= 4096) {
+		c.Gaps = append(c.Gaps, Gap{0, c.Size, gapReason(c.Type), class.Note})
+	}
+}
+
+// tryReaders opens bytes that start with an object, and whatever follows it.
+func (x *explorer) tryReaders(c *Content, data Bytes, head []byte, w *work) bool {
+	for _, r := range x.readers {
+		if !r.fits(data, head) {
+			continue
+		}
+		o := x.openOne(r, data, true)
+		if o == nil {
+			continue
+		}
+		if o.Size >= data.Size() || onlyPadding(data, o.Size) {
+			c.Reader, c.Object = r.Name, o
+			x.open(c, w)
+			return true
+		}
+		// Something follows: leave it to the carver, which sees both.
+		if x.carve(c, data, w, region{0, r, o}) {
+			c.Type = TypeCarved
+			return true
+		}
+	}
+	return false
+}
+
+// openOne calls a reader and holds it to its contract.
+func (x *explorer) openOne(r *Reader, data Bytes, whole bool) (o *Object) {
+	defer func() {
+		if p := recover(); p != nil {
+			o = nil // reported by the fuzz targets; here the bytes stay unread
+		}
+	}()
+	o, err := r.Open(&Input{Context: x.ctx, Data: data, Whole: whole, Budget: x.budget})
+	if err != nil || o == nil || o.Size <= 0 || o.Size > data.Size() {
+		return nil
+	}
+	return o
+}
+
+// open explores what an object holds.
+func (x *explorer) open(c *Content, w *work) {
+	o := c.Object
+	c.Gaps = append(c.Gaps, o.Gaps...)
+	if o.Err != nil {
+		c.Gaps = append(c.Gaps, Gap{Offset: 0, Size: 0, Reason: reasonOf(o.Err), Note: o.Err.Error()})
+	}
+	if len(o.Entries) > 0 || o.System {
+		x.openTree(c, w)
+	}
+	base := len(c.Children)
+	for _, p := range o.Parts {
+		step := c.Reader
+		if p.Name != "" {
+			step += ":" + p.Name
+		} else {
+			step += "@0x0"
+		}
+		c.Children = append(c.Children, &Node{Step: step, Offset: p.Offset, Info: p.Info, Format: p.Format})
+	}
+	x.each(len(o.Parts), func(i int) {
+		if p := o.Parts[i]; p.Data != nil {
+			n := c.Children[base+i]
+			n.Size = p.Data.Size()
+			x.fillOrNote(n, p.Data, w, true)
+		}
+	})
+}
+
+func (x *explorer) fillOrNote(n *Node, data Bytes, up *work, raw bool) {
+	if err := x.fill(n, data, up, raw); err != nil {
+		n.Content = unreadContent(data, reasonOf(err), err.Error())
+	}
+}
+
+// openTree explores the regular files of a tree in the order of their place.
+func (x *explorer) openTree(c *Content, w *work) {
+	o := c.Object
+	if err := x.budget.AddFiles(int64(len(o.Entries))); err != nil {
+		c.Gaps = append(c.Gaps, Gap{0, 0, "limit", err.Error()})
+		o.Entries = o.Entries[:0]
+	}
+	c.Tree = NewTree(o.Entries)
+	var nodes []*Node
+	for _, p := range c.Tree.Paths() {
+		e := c.Tree.Entry(p)
+		if e.Mode&fs.ModeType != 0 {
+			continue
+		}
+		n := &Node{Step: p, Offset: -1, Size: e.Size(), Entry: e}
+		c.Children = append(c.Children, n)
+		nodes = append(nodes, n)
+	}
+	sort.SliceStable(nodes, func(i, j int) bool { return nodes[i].Entry.Order < nodes[j].Entry.Order })
+	x.each(len(nodes), func(i int) { x.fillEntry(nodes[i], w) })
+}
+
+func (x *explorer) fillEntry(n *Node, up *work) {
+	e := n.Entry
+	switch {
+	case e.Err != nil:
+		n.Content = &Content{Type: TypeData, Gaps: []Gap{{0, e.Size(), reasonOf(e.Err), e.Err.Error()}}}
+	case e.Data == nil:
+		x.fillOrNote(n, Slice(nil), up, false)
+	default:
+		if err := x.budget.AddBytes(e.Size()); err != nil {
+			n.Content = unreadContent(e.Data, "limit", err.Error())
+			return
+		}
+		x.fillOrNote(n, e.Data, up, false)
+	}
+}
+
+// each calls f for 0..n-1 on the free workers and on this one.
+func (x *explorer) each(n int, f func(int)) {
+	var next atomic.Int64
+	work := func() {
+		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+			f(i)
+		}
+	}
+	var wait sync.WaitGroup
+	for range n - 1 {
+		select {
+		case x.slots <- struct{}{}:
+			wait.Add(1)
+			go func() {
+				defer func() { <-x.slots; wait.Done() }()
+				work()
+			}()
+			continue
+		default:
+		}
+		break
+	}
+	work()
+	wait.Wait()
+}
+
+// treeDigest is the digest and the size of a tree that has no bytes of its
+// own: over paths, types and the digests of the files.
+func treeDigest(c *Content) (string, int64) {
+	h := sha256.New()
+	size := int64(0)
+	files := map[string]*Content{}
+	for _, n := range c.Children {
+		files[n.Step] = n.Content
+	}
+	for _, p := range c.Tree.Paths() {
+		e := c.Tree.Entry(p)
+		fmt.Fprintf(h, "%s\x00%v\x00%s\x00", p, e.Mode, e.Link)
+		if f := files[p]; f != nil {
+			size += f.Size
+			io.WriteString(h, f.SHA256)
+		}
+		io.WriteString(h, "\n")
+	}
+	return hex.EncodeToString(h.Sum(nil)), size
+}
+
+// fits says that the bytes have one of the reader's magics, or that it has none.
+func (r *Reader) fits(data Bytes, head []byte) bool {
+	if len(r.Magics) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(r.Magics, func(m Magic) bool {
+		end := m.At + int64(len(m.Bytes))
+		if end <= int64(len(head)) {
+			return string(head[m.At:end]) == m.Bytes
+		}
+		return string(ReadSome(data, m.At, int64(len(m.Bytes)))) == m.Bytes
+	})
+}
