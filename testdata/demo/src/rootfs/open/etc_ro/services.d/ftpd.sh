@@ -1,0 +1,3 @@
+service_ftpd_start() {
+	ftpd -A -p 21 /mnt &
+}
