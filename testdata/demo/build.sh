@@ -4,6 +4,7 @@
 #   gcc-mipsel-linux-gnu gcc-arm-linux-gnueabi squashfs-tools mtd-utils u-boot-tools xz-utils gzip python3-minimal
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "${1:-$here}"
 out=$(cd "${1:-$here}" && pwd)
 src=$here/src
 work=$(mktemp -d)
