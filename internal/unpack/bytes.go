@@ -1,7 +1,6 @@
 package unpack
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 )
@@ -56,11 +55,24 @@ func ReadAll(b Bytes, limit int64) ([]byte, error) {
 	if b.Size() > limit {
 		return nil, fmt.Errorf("%d bytes are over the limit of %d", b.Size(), limit)
 	}
-	// Grown with what really comes: a size field may lie.
-	var buf bytes.Buffer
-	buf.Grow(int(min(b.Size(), 1<<20)) + bytes.MinRead)
-	_, err := io.Copy(&buf, io.NewSectionReader(b, 0, b.Size()))
-	return buf.Bytes(), err
+	// Grown with what really comes, since a size field may lie; in powers of
+	// two, so that readers of blocks are asked for whole blocks.
+	var out []byte
+	for room := int64(1 << 20); ; room *= 2 {
+		grown := make([]byte, min(room, b.Size()))
+		at := copy(grown, out)
+		n, err := b.ReadAt(grown[at:], int64(at))
+		out = grown[:at+n]
+		if int64(len(out)) == b.Size() {
+			return out, nil
+		}
+		if err == nil {
+			err = io.ErrUnexpectedEOF
+		}
+		if n < len(grown)-at {
+			return out, err
+		}
+	}
 }
 
 // ReadSome returns up to n bytes of b from off on; fewer at its end, or before

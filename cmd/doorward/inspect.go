@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/scan"
+	"github.com/doorward/doorward/internal/unpack"
+)
+
+// outputFlags are common to all commands that report.
+type outputFlags struct {
+	Format      string `help:"text, json, sarif, html or cyclonedx." enum:"text,json,sarif,html,cyclonedx" default:"text" short:"f"`
+	Output      string `help:"Write the report to FILE." short:"o" placeholder:"FILE"`
+	FailOn      string `help:"Exit with 1 from this weight of an undeclared door on: critical, high, medium, low or never." enum:"critical,high,medium,low,never" default:"high"`
+	Strict      bool   `help:"Exit with 3 if anything at all is unread."`
+	ShowSecrets bool   `help:"Do not mask passwords, keys and tokens."`
+	NoTimes     bool   `help:"Leave out how long things took, so that equal input gives equal bytes."`
+}
+
+// limitFlags bound the work on one artifact.
+type limitFlags struct {
+	LimitBytes int64         `help:"Unpack at most N bytes in all." placeholder:"N"`
+	LimitDepth int           `help:"Open at most N objects within objects." placeholder:"N"`
+	LimitFiles int64         `help:"Look at no more than N files." placeholder:"N"`
+	LimitTime  time.Duration `help:"Stop opening after this time (such as 5m)." placeholder:"TIME"`
+	Workers    int           `help:"Use N threads (default: one per core)." placeholder:"N"`
+}
+
+func (l limitFlags) limits() unpack.Limits {
+	return unpack.Limits{Bytes: l.LimitBytes, Depth: l.LimitDepth, Files: l.LimitFiles, Time: l.LimitTime}
+}
+
+type declareFlags struct {
+	Declared        []string `help:"The maker's declaration: CycloneDX or MUD (may be repeated)." placeholder:"FILE"`
+	DeclaredVersion string   `help:"'any' takes a declaration for another version of the product too." enum:"same,any" default:"same"`
+	At              string   `help:"The day on which expiries are judged (default: today)." placeholder:"DATE"`
+	Marks           string   `help:"A reviewer's marks of doors (docs/report.md)." placeholder:"FILE"`
+}
+
+type inspectCmd struct {
+	Paths []string `arg:"" name:"path" help:"What to inspect."`
+	Each  bool     `help:"The entries of a folder are products of their own."`
+	outputFlags
+	declareFlags
+	limitFlags
+}
+
+// Help is shown below the flags.
+func (inspectCmd) Help() string {
+	return `Opens whatever a buyer holds, takes it apart completely, lists every door with its evidence, and says what it could not read. Nothing of it is executed or written to disk.
+
+  doorward inspect router.bin --declared maker.cdx.json
+  doorward inspect router.bin --format html -o report.html`
+}
+
+// Run inspects each path; the exit status is the worst of them.
+func (c *inspectCmd) Run(ctx context.Context, s *streams) error {
+	paths, err := c.paths()
+	if err != nil {
+		return err
+	}
+	opt, err := c.options(s)
+	if err != nil {
+		return err
+	}
+	worst, out := exitClean, new(bytes.Buffer)
+	for _, path := range paths {
+		r, err := inspectOne(ctx, path, opt)
+		if err != nil {
+			return err
+		}
+		if err := c.render(out, r); err != nil {
+			return err
+		}
+		worst = worse(worst, scan.Status(r, doorward.Weight(c.FailOn), c.Strict))
+	}
+	if err := c.write(s, out.Bytes()); err != nil {
+		return err
+	}
+	if worst != exitClean {
+		return status(worst)
+	}
+	return nil
+}
+
+// worse orders exit statuses: 2 beats 1 beats 3 beats 0.
+func worse(a, b int) int {
+	rank := [...]int{0, 2, 3, 1}
+	if rank[b] > rank[a] {
+		return b
+	}
+	return a
+}
+
+func (c *inspectCmd) paths() ([]string, error) {
+	if !c.Each {
+		return c.Paths, nil
+	}
+	var list []string
+	for _, dir := range c.Paths {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, fmt.Errorf("--each needs a folder: %w", err)
+		}
+		for _, e := range entries {
+			list = append(list, filepath.Join(dir, e.Name()))
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s has no entries to inspect", c.Paths[0])
+	}
+	return list, nil
+}
+
+func (c *inspectCmd) options(s *streams) (scan.Options, error) {
+	at := time.Now()
+	if c.At != "" {
+		var err error
+		if at, err = time.Parse(time.DateOnly, c.At); err != nil {
+			return scan.Options{}, fmt.Errorf("--at %q is no date: write it as 2026-01-31", c.At)
+		}
+	}
+	return scan.Options{
+		Limits: c.limits(), Workers: c.Workers, At: at, NoTimes: c.NoTimes,
+		Declared: c.Declared, AnyVersion: c.DeclaredVersion == "any", Marks: c.Marks,
+		Progress: progress(s.err),
+	}, nil
+}
+
+func inspectOne(ctx context.Context, path string, opt scan.Options) (*doorward.Report, error) {
+	p, closer, err := scan.Open(ctx, path, opt)
+	if err != nil {
+		return nil, err
+	}
+	defer closer()
+	return scan.Inspect(ctx, p, opt)
+}
+
+func (o *outputFlags) render(w io.Writer, r *doorward.Report) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
+}
+
+// write puts the whole report out at once: nothing half-written is left at -o.
+func (o *outputFlags) write(s *streams, b []byte) error {
+	if o.Output == "" || o.Output == "-" {
+		_, err := s.out.Write(b)
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(o.Output), ".doorward-*")
+	if err != nil {
+		return fmt.Errorf("the report can't be written: %w", err)
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(b)
+	if err == nil {
+		err = tmp.Chmod(0o644)
+	}
+	if e := tmp.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), o.Output)
+	}
+	if err != nil {
+		return fmt.Errorf("the report can't be written to %s: %w", o.Output, err)
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+// Command doorward lists every door that a product has, tells which ones its
+// maker did not declare, and decides who may use the product.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Exit statuses (DESIGN 4.1).
+const (
+	exitClean      = 0 // nothing undeclared at or above --fail-on
+	exitUndeclared = 1
+	exitFailed     = 2 // could not run
+	exitPartly     = 3 // read only in part
+)
+
+// cli is the command line; each command stands in a file of its own.
+type cli struct {
+	Inspect   inspectCmd   `cmd:"" help:"List the doors of a firmware image, package, container image, program or folder."`
+	Detectors detectorsCmd `cmd:"" help:"List every detector, what it looks for and what it needs."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+}
+
+const about = `Doorward lists every door (way in, way out) that a product has, and tells which ones its maker did not declare.
+
+Exit status: 0 nothing undeclared at or above --fail-on; 1 an undeclared door at or above it; 2 could not run; 3 read only in part.`
+
+// streams are what a command writes to.
+type streams struct {
+	out, err io.Writer
+}
+
+// status ends a command with an exit status that is not an error.
+type status int
+
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// run is the whole program, as a function of its arguments and streams.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("doorward"), kong.Description(about),
+		kong.Writers(stdout, stderr), kong.Exit(func(n int) { exited = n }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}))
+	if err != nil {
+		fmt.Fprintln(stderr, "doorward:", err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "doorward: %s (doorward --help lists what there is)\n", oneLine(err))
+		return exitFailed
+	}
+	k.BindTo(ctx, (*context.Context)(nil))
+	err = k.Run(&streams{stdout, stderr})
+	var s status
+	switch {
+	case err == nil:
+		return exitClean
+	case errors.As(err, &s):
+		return int(s)
+	}
+	fmt.Fprintln(stderr, "doorward:", oneLine(err))
+	return exitFailed
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -1,0 +1,116 @@
+// Package scan holds the pipelines, and is the only place that knows all
+// stages: it opens an artifact, looks for doors and components, settles what
+// was found, holds it against the declarations and makes the report.
+package scan
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/detect"
+	"github.com/doorward/doorward/internal/firmware"
+	"github.com/doorward/doorward/internal/product"
+	"github.com/doorward/doorward/internal/unpack"
+)
+
+// Version is the version of the tool.
+var Version = "0.1.0"
+
+// Options of an inspection.
+type Options struct {
+	Limits     unpack.Limits
+	Workers    int
+	At         time.Time // the clock of `until` dates; recorded in the report
+	NoTimes    bool      // leave out how long things took
+	Declared   []string  // files with declarations
+	AnyVersion bool      // a declaration for another version declares, too
+	Marks      string    // file with a reviewer's marks
+	Progress   func(stage string, read int64)
+}
+
+// Open opens the artifact at a path of this machine, a file or a folder.
+func Open(ctx context.Context, path string, opt Options) (*product.Product, func() error, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s can't be opened: %w", path, cause(err))
+	}
+	name := filepath.Base(path)
+	uo := unpack.Options{Limits: opt.Limits, Workers: opt.Workers}
+	if opt.Progress != nil {
+		uo.Progress = func(read int64) { opt.Progress("reading", read) }
+	}
+	switch {
+	case info.IsDir():
+		if abs, err := filepath.Abs(path); err == nil {
+			name = filepath.Base(abs)
+		}
+		object, closer, err := unpack.Folder(ctx, path, unpack.NewBudget(opt.Limits))
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s can't be read: %w", path, cause(err))
+		}
+		p, err := product.OpenTree(ctx, name, object, patterns(), uo)
+		return p, closer.Close, err
+	case info.Mode().IsRegular():
+		data, closer, err := unpack.File(path)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s can't be opened: %w", path, cause(err))
+		}
+		p, err := product.Open(ctx, name, data, patterns(), uo)
+		return p, closer.Close, err
+	}
+	return nil, nil, fmt.Errorf("%s is neither a file nor a folder (%v): give a firmware image, a package, a program or a folder", path, info.Mode().Type())
+}
+
+// cause strips the operation and path that os errors repeat.
+func cause(err error) error {
+	if pe, ok := err.(*os.PathError); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// patterns are the byte patterns of all detectors.
+func patterns() []string {
+	var list []string
+	for _, d := range firmware.All {
+		list = append(list, d.Patterns...)
+	}
+	return list
+}
+
+// Inspect looks for the doors of an opened product and reports them.
+func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Report, error) {
+	if opt.Workers <= 0 {
+		opt.Workers = runtime.GOMAXPROCS(0)
+	}
+	start := time.Now()
+	found := detect.Run(ctx, firmware.All, p, opt.Workers)
+	r := &doorward.Report{
+		Schema:     doorward.ReportSchema,
+		Tool:       doorward.Tool{Version: Version, Detectors: found.Runs},
+		Subject:    subject(p),
+		Doors:      found.Doors,
+		Components: found.Components,
+		Origins:    found.Origins,
+		Unread:     append(unread(p), found.Unread...),
+		Layout:     layout(p),
+	}
+	r.Coverage = found.Coverage(r.Doors)
+	r.Tool.Seconds = time.Since(start).Seconds()
+	if opt.NoTimes {
+		dropTimes(r)
+	}
+	return r, nil
+}
+
+func dropTimes(r *doorward.Report) {
+	r.Tool.Seconds = 0
+	for i := range r.Tool.Detectors {
+		r.Tool.Detectors[i].Seconds = 0
+	}
+}

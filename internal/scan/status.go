@@ -1,0 +1,42 @@
+package scan
+
+import "github.com/doorward/doorward"
+
+// Status is the exit status that a report asks for (DESIGN 4.1): 1 for an
+// undeclared door at or above failOn ("never": doors don't count), 3 if the
+// product was read only in part, else 0.
+func Status(r *doorward.Report, failOn doorward.Weight, strict bool) int {
+	if failOn != "never" {
+		for _, d := range r.Doors {
+			if d.Status != doorward.Declared && d.Weight.Rank() >= failOn.Rank() {
+				return 1
+			}
+		}
+	}
+	if partly(r, strict) {
+		return 3
+	}
+	return 0
+}
+
+// unreadShare is the share of unread bytes from which a product counts as read
+// in part.
+const unreadShare = 0.05
+
+func partly(r *doorward.Report, strict bool) bool {
+	if r.Subject.Kind == "unknown" || (strict && len(r.Unread) > 0) {
+		return true
+	}
+	for _, d := range r.Tool.Detectors {
+		if d.Status != "ran" {
+			return true
+		}
+	}
+	for _, u := range r.Unread {
+		if u.Reason == "limit" {
+			return true
+		}
+	}
+	read := r.Summary.ReadBytes
+	return float64(r.Summary.UnreadBytes) > unreadShare*float64(read)
+}

@@ -1,0 +1,70 @@
+package testtool
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Deb returns the path of a Debian package's file, fetched once and kept in the
+// user's cache folder. It is for reading: nothing of it is ever run. Without
+// apt-get or a mirror the test is skipped, or fails if DOORWARD_NEED_TOOLS is
+// set, as with Need.
+func Deb(t testing.TB, name string) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	dir := filepath.Join(cache, "doorward-tests", "debs")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if file := cachedDeb(dir, name); file != "" {
+		return file
+	}
+	fetch, err := os.MkdirTemp(dir, ".fetch-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(fetch)
+	if out, err := download(fetch, name); err != nil {
+		if os.Getenv("DOORWARD_NEED_TOOLS") != "" {
+			t.Fatalf("the Debian package %s could not be fetched: %v\n%s", name, err, out)
+		}
+		t.Skipf("the Debian package %s could not be fetched (apt-get update may be needed)", name)
+	}
+	got := cachedDeb(fetch, name)
+	file := filepath.Join(dir, filepath.Base(got))
+	if err := os.Rename(got, file); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func cachedDeb(dir, name string) string {
+	name, _, _ = strings.Cut(name, ":")
+	found, _ := filepath.Glob(filepath.Join(dir, name+"_*.deb"))
+	if len(found) == 0 {
+		return ""
+	}
+	return found[len(found)-1]
+}
+
+// download fetches a package, and once more if the mirror had a bad moment.
+// apt's own sandbox user may not write to dir, so root stays root.
+func download(dir, name string) (string, error) {
+	var out []byte
+	var err error
+	for range 2 {
+		cmd := exec.Command("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", name)
+		cmd.Dir = dir
+		if out, err = cmd.CombinedOutput(); err == nil {
+			return "", nil
+		}
+	}
+	return string(bytes.TrimSpace(out)), err
+}
