@@ -4,4 +4,10 @@ go 1.26
 
 require pgregory.net/rapid v1.2.0
 
-require github.com/alecthomas/kong v1.12.1
+require (
+	github.com/alecthomas/kong v1.12.1
+	github.com/klauspost/compress v1.20.3
+	github.com/pierrec/lz4/v4 v4.1.33
+	github.com/therootcompany/xz v1.0.1
+	github.com/ulikunitz/xz v0.5.17
+)
