@@ -100,6 +100,7 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 		Unread:     append(unread(p), found.Unread...),
 		Layout:     layout(p),
 	}
+	count(p, &r.Summary)
 	r.Coverage = found.Coverage(r.Doors)
 	r.Tool.Seconds = time.Since(start).Seconds()
 	if opt.NoTimes {

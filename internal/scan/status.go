@@ -37,6 +37,6 @@ func partly(r *doorward.Report, strict bool) bool {
 			return true
 		}
 	}
-	read := r.Summary.ReadBytes
-	return float64(r.Summary.UnreadBytes) > unreadShare*float64(read)
+	unread := float64(r.Summary.UnreadBytes)
+	return unread > unreadShare*(float64(r.Summary.ReadBytes)+unread)
 }

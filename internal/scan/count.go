@@ -1,0 +1,28 @@
+package scan
+
+import (
+	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/product"
+	"github.com/doorward/doorward/internal/unpack"
+)
+
+// count fills in how much was read: files, and the bytes of everything that
+// holds nothing else and is no padding, each content once. Unread bytes are
+// counted against these.
+func count(p *product.Product, s *doorward.Summary) {
+	for _, f := range p.Files {
+		if f.Volume != nil {
+			s.Files++
+		}
+	}
+	each(p.Root, func(n *unpack.Node, _ []string) {
+		c := n.Content
+		if len(c.Children) == 0 && c.Type != unpack.TypePadding {
+			s.ReadBytes += c.Size
+		}
+		for _, g := range c.Gaps {
+			s.UnreadBytes += g.Size
+		}
+	})
+	s.ReadBytes = max(0, s.ReadBytes-s.UnreadBytes)
+}
