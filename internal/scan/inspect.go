@@ -15,6 +15,7 @@ import (
 	"github.com/doorward/doorward/internal/detect"
 	"github.com/doorward/doorward/internal/firmware"
 	"github.com/doorward/doorward/internal/product"
+	"github.com/doorward/doorward/internal/settle"
 	"github.com/doorward/doorward/internal/unpack"
 )
 
@@ -94,12 +95,13 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 		Schema:     doorward.ReportSchema,
 		Tool:       doorward.Tool{Version: Version, Detectors: found.Runs},
 		Subject:    subject(p),
-		Doors:      found.Doors,
+		Doors:      settle.Doors(found.Doors),
 		Components: found.Components,
 		Origins:    found.Origins,
 		Unread:     append(unread(p), found.Unread...),
 		Layout:     layout(p),
 	}
+	identify(p, &r.Subject)
 	count(p, &r.Summary)
 	r.Coverage = found.Coverage(r.Doors)
 	r.Tool.Seconds = time.Since(start).Seconds()
