@@ -2,4 +2,11 @@ package unpack
 
 // List holds every reader, in the order in which they are tried where several
 // could open the same bytes: the most specific first.
-var List = []*Reader{}
+var List = []*Reader{
+	TRX,
+	UImage,
+
+	// Without a magic: tried on what no other opened.
+	DLink,
+	UImageOther,
+}
