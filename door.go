@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -87,6 +88,7 @@ type Door struct {
 	Certainty  Certainty   `json:"certainty"`
 	Status     Status      `json:"status"`
 	DeclaredBy *DeclaredBy `json:"declared_by"`
+	Denied     *DeclaredBy `json:"denied_by,omitempty"` // the claim that it contradicts
 	Component  string      `json:"component,omitempty"` // bom-ref of the innermost component that holds it
 	Where      []Where     `json:"where"`               // the most telling place first
 	Evidence   []Evidence  `json:"evidence"`
@@ -129,14 +131,22 @@ type Detail map[string]any
 
 // Text returns the value of key as declarations and identities compare it.
 func (d Detail) Text(key string) string {
-	v, ok := d[key]
-	if !ok || v == nil {
+	switch v := d[key].(type) {
+	case nil:
 		return ""
+	case []string:
+		return strings.Join(v, " ")
+	case []any: // a list that was read from JSON
+		words := make([]string, len(v))
+		for i, x := range v {
+			words[i] = fmt.Sprint(x)
+		}
+		return strings.Join(words, " ")
+	case float64: // a number that was read from JSON
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	default:
+		return fmt.Sprint(v)
 	}
-	if list, ok := v.([]string); ok {
-		return strings.Join(list, " ")
-	}
-	return fmt.Sprint(v)
 }
 
 // DeclaredBy names the narrowest claim that matched a door.
@@ -186,10 +196,7 @@ func (d *Door) SetID() {
 
 func (d *Door) identity(key string) string {
 	if key == "value-sha256" {
-		if v := d.Detail.Text("value"); v != "" {
-			sum := sha256.Sum256([]byte(v))
-			return hex.EncodeToString(sum[:])
-		}
+		return ValueSHA256(d)
 	}
 	return d.Detail.Text(key)
 }
@@ -239,4 +246,18 @@ func (w Where) At(offset int64) Where {
 	w.Path = slices.Clone(w.Path)
 	w.Offset = &offset
 	return w
+}
+
+// ValueSHA256 is the digest of a trigger's value, in hex; "" without a value.
+// A report whose secrets are masked keeps it as detail.value_sha256.
+func ValueSHA256(d *Door) string {
+	if sum := d.Detail.Text("value_sha256"); sum != "" {
+		return sum
+	}
+	v := d.Detail.Text("value")
+	if v == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(v))
+	return hex.EncodeToString(sum[:])
 }
