@@ -3,6 +3,8 @@ package unpack
 // List holds every reader, in the order in which they are tried where several
 // could open the same bytes: the most specific first.
 var List = []*Reader{
+	FIT, // before DTB, which it is too
+	DTB,
 	TRX,
 	UImage,
 
