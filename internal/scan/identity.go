@@ -10,33 +10,47 @@ import (
 )
 
 // identify fills in what the artifact itself says that it is: its package's
-// control file, or the release file of its largest root file system.
-func identify(p *product.Product, s *doorward.Subject) {
+// control file, or the release file of its largest root file system. It returns
+// every version that the artifact tells of itself.
+func identify(p *product.Product, s *doorward.Subject) []string {
 	var best *product.Volume
 	for _, v := range p.Volumes {
 		if len(v.Places[0]) <= 3 && control(v, s) {
-			return
+			return []string{s.Version}
 		}
 		if v.IsRoot() && (best == nil || len(v.Tree.Paths()) > len(best.Tree.Paths())) {
 			best = v
 		}
 	}
 	if best == nil {
-		return
+		return nil
 	}
+	var versions []string
 	for _, name := range releaseFiles {
 		if f := best.File(name); f != nil {
-			takeRelease(keyValues(f.Text()), s)
+			kv := keyValues(f.Text())
+			takeRelease(kv, s)
+			for _, k := range versionKeys {
+				if kv[k] != "" {
+					versions = append(versions, kv[k])
+				}
+			}
 		}
 	}
-	if s.Version == "" {
-		s.Version = versionFile(best)
+	for _, v := range versionFiles(best) {
+		versions = append(versions, v)
+		if s.Version == "" {
+			s.Version = v
+		}
 	}
+	return versions
 }
 
 // releaseFiles name the product by KEY=value, the best first (os-release(5),
 // OpenWrt's device_info and openwrt_release).
 var releaseFiles = []string{"etc/os-release", "usr/lib/os-release", "etc/device_info", "etc/openwrt_release", "etc_ro/os-release"}
+
+var versionKeys = []string{"VERSION_ID", "DEVICE_REVISION", "VERSION", "DISTRIB_RELEASE"}
 
 func takeRelease(kv map[string]string, s *doorward.Subject) {
 	set := func(to *string, keys ...string) {
@@ -47,22 +61,23 @@ func takeRelease(kv map[string]string, s *doorward.Subject) {
 		}
 	}
 	set(&s.Product, "DEVICE_PRODUCT", "NAME", "DISTRIB_ID")
-	set(&s.Version, "VERSION_ID", "DEVICE_REVISION", "VERSION", "DISTRIB_RELEASE")
+	set(&s.Version, versionKeys...)
 	set(&s.Maker, "DEVICE_MANUFACTURER", "VENDOR_NAME")
 }
 
-// versionFile reads a file that holds nothing but a version.
-func versionFile(v *product.Volume) string {
+// versionFiles reads files that hold nothing but a version.
+func versionFiles(v *product.Volume) []string {
+	var versions []string
 	for _, name := range []string{"etc/version", "etc_ro/version", "etc/fw_version", "usr/share/version", "version"} {
 		f := v.File(name)
 		if f == nil || f.Size > 200 {
 			continue
 		}
 		if text := strings.TrimSpace(f.Text()); text != "" && strings.ContainsAny(text, "0123456789") && !strings.ContainsAny(text, "\n=") {
-			return text
+			versions = append(versions, text)
 		}
 	}
-	return ""
+	return versions
 }
 
 // control reads a Debian or opkg package's control file.

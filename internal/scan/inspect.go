@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/declare"
 	"github.com/doorward/doorward/internal/detect"
 	"github.com/doorward/doorward/internal/firmware"
 	"github.com/doorward/doorward/internal/product"
+	"github.com/doorward/doorward/internal/reconcile"
 	"github.com/doorward/doorward/internal/settle"
 	"github.com/doorward/doorward/internal/unpack"
 )
@@ -86,6 +88,10 @@ func patterns() []string {
 
 // Inspect looks for the doors of an opened product and reports them.
 func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Report, error) {
+	declarations, err := readDeclarations(opt.Declared)
+	if err != nil {
+		return nil, err
+	}
 	if opt.Workers <= 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -100,8 +106,12 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 		Origins:    found.Origins,
 		Unread:     append(unread(p), found.Unread...),
 		Layout:     layout(p),
+		Date:       opt.At.Format(time.DateOnly),
 	}
-	identify(p, &r.Subject)
+	versions := identify(p, &r.Subject)
+	r.Doors, r.Declarations = reconcile.Status(r.Doors, declarations, r.Subject, reconcile.Options{
+		At: r.Date, AnyVersion: opt.AnyVersion, Versions: versions, Components: r.Components,
+	})
 	count(p, &r.Summary)
 	r.Coverage = found.Coverage(r.Doors)
 	r.Tool.Seconds = time.Since(start).Seconds()
@@ -109,6 +119,22 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 		dropTimes(r)
 	}
 	return r, nil
+}
+
+func readDeclarations(files []string) ([]*doorward.Declaration, error) {
+	var list []*doorward.Declaration
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("the declaration %s can't be read: %w", file, cause(err))
+		}
+		d, err := declare.Read(filepath.Base(file), text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, d)
+	}
+	return list, nil
 }
 
 func dropTimes(r *doorward.Report) {
