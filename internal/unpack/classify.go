@@ -75,6 +75,8 @@ func entropy(counts *[256]int, n int) float64 {
 // dense tells encrypted from compressed bytes by a chi-square test against the
 // uniform distribution (255 degrees of freedom, mean 255, deviation 22.6):
 // cipher text passes it, packed data has a bias that grows with its length.
+// Short pieces and the output of range coders (LZMA) may pass, too: the note
+// says so.
 func dense(counts *[256]int, n int, e float64) (Type, string) {
 	expected := float64(n) / 256
 	chi := 0.0
@@ -82,8 +84,8 @@ func dense(counts *[256]int, n int, e float64) (Type, string) {
 		d := float64(c) - expected
 		chi += d * d / expected
 	}
-	if n >= 16<<10 && chi < 350 {
-		return TypeEncrypted, fmt.Sprintf("uniform bytes (chi-square %.0f), entropy %.2f bits per byte", chi, e)
+	if n >= 64<<10 && chi < 330 {
+		return TypeEncrypted, fmt.Sprintf("uniform bytes (chi-square %.0f), entropy %.2f bits per byte: encrypted, or packed very well", chi, e)
 	}
 	return TypeCompressed, fmt.Sprintf("entropy %.2f bits per byte", e)
 }

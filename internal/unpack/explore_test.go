@@ -91,7 +91,7 @@ func TestExplore(t *testing.T) {
 		{"nested", boxed('.', boxed('.', text)), "object(box@0x0=object(box@0x0=text))"},
 		{"carved", append(append(append([]byte{}, pad...), boxed('.', text)...), pad...), "carved(box@0x2000=object(box@0x0=text))"},
 		{"two with padding", append(append(boxed('.', text), pad...), boxed('.', text)...), "carved(box@0x0=object(box@0x0=text) box@0x201d=object(box@0x0=text))"},
-		{"what follows is classified", append(boxed('.', text), noise(40000, 1)...), "carved(box@0x0=object(box@0x0=text) raw@0x1d=encrypted!encrypted)"},
+		{"what follows is classified", append(boxed('.', text), noise(90000, 1)...), "carved(box@0x0=object(box@0x0=text) raw@0x1d=encrypted!encrypted)"},
 		{"a lying length hides nothing", append(append(noise(5000, 2), lying...), boxed('.', text)...), "carved(raw@0x0=compressed!compressed box@0x13a5=object(box@0x0=text))"},
 		{"a damaged header hides nothing", append(append(noise(5000, 2), []byte("BOX!\xff\xff\xff\xffd1234")...), boxed('.', text)...),
 			"carved(raw@0x0=compressed!compressed box@0x1388=object!damaged(box@0x0=text) box@0x1395=object(box@0x0=text))"},
