@@ -14,7 +14,11 @@ import (
 type carver struct {
 	set    *pattern.Set
 	magics []carveMagic
+	blocks []carveMagic // readers with a Block
 }
+
+// blockSize is the alignment of what Reader.Block looks for.
+const blockSize = 512
 
 type carveMagic struct {
 	reader *Reader
@@ -26,6 +30,9 @@ func newCarver(readers []*Reader) *carver {
 	c := &carver{}
 	var patterns []string
 	for i, r := range readers {
+		if r.Block != nil {
+			c.blocks = append(c.blocks, carveMagic{r, i, 0})
+		}
 		for _, m := range r.Magics {
 			if r.Carve && len(m.Bytes) >= 3 {
 				patterns = append(patterns, m.Bytes)
@@ -54,14 +61,19 @@ func (c *carver) candidates(data Bytes) []candidate {
 			found = append(found, candidate{start, m.rank, m.reader})
 		}
 	}
+	piece := func(p []byte, at int64) {
+		sc.Feed(p, hit)
+		found = c.inBlocks(found, p, at)
+	}
 	if s, ok := data.(Slice); ok {
-		sc.Feed(s, hit)
+		piece(s, 0)
 	} else {
 		buf := make([]byte, 1<<20)
+		at := int64(0)
 		for r := io.NewSectionReader(data, 0, data.Size()); ; {
-			n, err := r.Read(buf)
-			sc.Feed(buf[:n], hit)
-			if err != nil {
+			n, err := io.ReadFull(r, buf)
+			piece(buf[:n], at)
+			if at += int64(n); err != nil {
 				break
 			}
 		}
@@ -73,6 +85,20 @@ func (c *carver) candidates(data Bytes) []candidate {
 		return found[i].rank < found[j].rank
 	})
 	return slices.Compact(found)
+}
+
+// inBlocks adds what readers see at the starts of the blocks of p, which lies
+// at an offset that is a multiple of blockSize.
+func (c *carver) inBlocks(found []candidate, p []byte, at int64) []candidate {
+	for i := 0; i < len(p) && len(c.blocks) > 0; i += blockSize {
+		b := p[i:min(i+blockSize, len(p))]
+		for _, m := range c.blocks {
+			if m.reader.Block(b) {
+				found = append(found, candidate{at + int64(i), m.rank, m.reader})
+			}
+		}
+	}
+	return found
 }
 
 // region is an accepted object within raw bytes.

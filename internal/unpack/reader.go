@@ -22,6 +22,12 @@ type Reader struct {
 	// could not tell a false magic from a true one.
 	Carve bool
 
+	// Block is for formats without a magic that stand at the start of a flash
+	// block or sector: the carver shows it every aligned piece of blockSize
+	// bytes (shorter at the end), and it says, fast, if an object could start
+	// there.
+	Block func(b []byte) bool
+
 	// Open reads the object that starts at the first byte of in.Data; more may
 	// follow behind it. It validates as it goes (lengths, checksums, structure),
 	// since a magic alone proves nothing, and returns ErrNotThis for bytes that
