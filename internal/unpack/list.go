@@ -6,9 +6,11 @@ var List = []*Reader{
 	FIT, // before DTB, which it is too
 	DTB,
 	TRX,
+	UBootDefaults,
 	UImage,
 
 	// Without a magic: tried on what no other opened.
 	DLink,
+	UBootEnv,
 	UImageOther,
 }

@@ -1,0 +1,152 @@
+package unpack
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"strings"
+)
+
+// UBootEnv opens saved environments of U-Boot: a CRC-32 (of either byte
+// order), a flag byte if there are two copies, then NUL-separated variables and
+// padding, which the checksum covers (include/env_internal.h there). The size
+// stands nowhere: it is the one over which the checksum is right.
+var UBootEnv = &Reader{
+	Name:  "ubootenv",
+	Doc:   "U-Boot environments in flash, single or redundant, proved by their checksum",
+	Block: startsEnv,
+	Open:  openUBootEnv,
+}
+
+// UBootDefaults opens the environment that a U-Boot binary carries for the case
+// that none was saved.
+var UBootDefaults = &Reader{
+	Name: "ubootdefaults",
+	Doc:  "default environments inside U-Boot binaries, told by their structure",
+	Magics: []Magic{
+		{0, "\x00.callbacks="}, {0, "\x00.flags="}, {0, "\x00bootargs="}, {0, "\x00bootcmd="}, {0, "\x00bootdelay="}, {0, "\x00baudrate="},
+		{0, "\x00ramboot="}, {0, "\x00nfsboot="}, {0, "\x00arch="}, {0, "\x00ipaddr="}, {0, "\x00ethaddr="},
+	},
+	Carve: true,
+	Open:  openUBootDefaults,
+}
+
+const (
+	minEnv  = 256
+	maxEnv  = 256 << 10
+	envStep = 64 // sizes are multiples of it
+)
+
+func startsEnv(b []byte) bool {
+	return len(b) > 16 && (startsVariable(b[4:]) || startsVariable(b[5:]))
+}
+
+// startsVariable says that b begins with a name and an equals sign.
+func startsVariable(b []byte) bool {
+	for i, c := range b[:min(len(b), 64)] {
+		switch {
+		case c == '=':
+			return i > 0
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '.', c == '-', c == '#', c == '+', c == ':':
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+func openUBootEnv(in *Input) (*Object, error) {
+	head := ReadSome(in.Data, 0, blockSize)
+	if !startsEnv(head) {
+		return nil, ErrNotThis
+	}
+	b := ReadSome(in.Data, 0, maxEnv)
+	for _, start := range []int{4, 5} {
+		if !startsVariable(b[start:]) || bytes.IndexByte(b[start:], 0) < 0 {
+			continue
+		}
+		size, order := envSize(b, start)
+		if size == 0 {
+			continue
+		}
+		vars, _ := splitEnv(b[start:size])
+		o := envObject("u-boot environment", vars, int64(start))
+		o.Size = int64(size)
+		o.Info["checksum"] = order
+		if start == 5 {
+			o.Format = "u-boot environment, redundant"
+			o.Info["flag"] = fmt.Sprint(b[4])
+		}
+		return o, nil
+	}
+	return nil, ErrNotThis
+}
+
+// envSize finds the size over which the checksum is right, and the byte order
+// in which that is stored; 0 if there is none.
+func envSize(b []byte, start int) (size int, order string) {
+	le, be := binary.LittleEndian.Uint32(b), binary.BigEndian.Uint32(b)
+	sum, at := uint32(0), start
+	for size := minEnv; size <= len(b); size += envStep {
+		sum = crc32.Update(sum, crc32.IEEETable, b[at:size])
+		at = size
+		switch sum {
+		case le:
+			return size, "little endian"
+		case be:
+			return size, "big endian"
+		}
+	}
+	return 0, ""
+}
+
+// splitEnv returns the variables up to the empty one that ends them, and how
+// many bytes they take; 0 if they have no end.
+func splitEnv(b []byte) (vars []string, size int) {
+	for size < len(b) && b[size] != 0 {
+		n := bytes.IndexByte(b[size:], 0)
+		if n < 0 {
+			return append(vars, string(b[size:])), 0
+		}
+		vars = append(vars, string(b[size:size+n]))
+		size += n + 1
+	}
+	return vars, min(size+1, len(b))
+}
+
+func openUBootDefaults(in *Input) (*Object, error) {
+	b := ReadSome(in.Data, 0, maxEnv)
+	if len(b) < 2 || b[0] != 0 {
+		return nil, ErrNotThis
+	}
+	vars, size := splitEnv(b[1:])
+	boots := false
+	for _, v := range vars {
+		if !startsVariable([]byte(v)) || !isText([]byte(v)) {
+			return nil, ErrNotThis
+		}
+		boots = boots || strings.HasPrefix(v, "bootcmd=") || strings.HasPrefix(v, "bootdelay=")
+	}
+	if size == 0 || len(vars) < 3 || !boots {
+		return nil, ErrNotThis
+	}
+	o := envObject("u-boot default environment", vars, 1)
+	o.Size = int64(size) + 1
+	return o, nil
+}
+
+// envObject gives the variables as text, a line each; a line break in a value
+// is written \n.
+func envObject(format string, vars []string, off int64) *Object {
+	info := map[string]string{"variables": fmt.Sprint(len(vars))}
+	var text bytes.Buffer
+	for _, v := range vars {
+		text.WriteString(strings.ReplaceAll(v, "\n", `\n`) + "\n")
+		switch name, value, _ := strings.Cut(v, "="); name {
+		case "bootcmd", "bootargs", "bootdelay", "bootfile", "preboot", "ver", "stdin", "silent":
+			info[name] = value
+		}
+	}
+	return &Object{Format: format, Info: info, Parts: []Part{{Name: "environment", Data: Slice(text.Bytes()), Offset: off, Format: "environment"}}}
+}
