@@ -27,6 +27,8 @@ var UBootDefaults = &Reader{
 	Magics: []Magic{
 		{0, "\x00.callbacks="}, {0, "\x00.flags="}, {0, "\x00bootargs="}, {0, "\x00bootcmd="}, {0, "\x00bootdelay="}, {0, "\x00baudrate="},
 		{0, "\x00ramboot="}, {0, "\x00nfsboot="}, {0, "\x00arch="}, {0, "\x00ipaddr="}, {0, "\x00ethaddr="},
+		// The first variable may follow other data without a NUL between.
+		{0, "bootargs="}, {0, "bootcmd="},
 	},
 	Carve: true,
 	Open:  openUBootDefaults,
@@ -117,10 +119,11 @@ func splitEnv(b []byte) (vars []string, size int) {
 
 func openUBootDefaults(in *Input) (*Object, error) {
 	b := ReadSome(in.Data, 0, maxEnv)
-	if len(b) < 2 || b[0] != 0 {
-		return nil, ErrNotThis
+	start := 0
+	if len(b) > 0 && b[0] == 0 {
+		start = 1
 	}
-	vars, size := splitEnv(b[1:])
+	vars, size := splitEnv(b[start:])
 	boots := false
 	for _, v := range vars {
 		if !startsVariable([]byte(v)) || !isText([]byte(v)) {
@@ -131,8 +134,8 @@ func openUBootDefaults(in *Input) (*Object, error) {
 	if size == 0 || len(vars) < 3 || !boots {
 		return nil, ErrNotThis
 	}
-	o := envObject("u-boot default environment", vars, 1)
-	o.Size = int64(size) + 1
+	o := envObject("u-boot default environment", vars, int64(start))
+	o.Size = int64(start + size)
 	return o, nil
 }
 
