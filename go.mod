@@ -1,6 +1,6 @@
 module github.com/doorward/doorward
 
-go 1.26
+go 1.26.0
 
 require pgregory.net/rapid v1.2.0
 
@@ -11,3 +11,5 @@ require (
 	github.com/therootcompany/xz v1.0.1
 	github.com/ulikunitz/xz v0.5.17
 )
+
+require golang.org/x/crypto v0.58.0
