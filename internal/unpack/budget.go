@@ -121,3 +121,16 @@ func (b *Budget) grow(out []byte) ([]byte, error) {
 
 // Release gives back the memory of a decoded stream that nobody reads any more.
 func (b *Budget) Release(s Slice) { b.memory.Add(-int64(cap(s))) }
+
+// Room returns memory for size unpacked bytes made from packed ones, counted
+// like those of Decode. Size must have been checked to be possible.
+func (b *Budget) Room(size, packed int64) (Slice, error) {
+	if size > max(ratioFree, packed*b.Limits.Ratio) {
+		return nil, fmt.Errorf("%w: one stream expands more than %d-fold", ErrLimit, b.Limits.Ratio)
+	}
+	if b.memory.Add(size) > b.Limits.Memory {
+		b.memory.Add(-size)
+		return nil, fmt.Errorf("%w: decoded streams hold more than %d bytes of memory", ErrLimit, b.Limits.Memory)
+	}
+	return make(Slice, size), b.AddBytes(size)
+}

@@ -8,13 +8,12 @@ import (
 	"io"
 	"sync"
 
+	"github.com/doorward/doorward/internal/unpack/lzma"
 	"github.com/doorward/doorward/internal/unpack/lzo"
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
-	"github.com/therootcompany/xz"
-	"github.com/ulikunitz/xz/lzma"
 )
 
 var errTooMuch = errors.New("more unpacked bytes than expected")
@@ -35,7 +34,7 @@ func decompressBlock(method string, src, dst []byte) (n int, err error) {
 	case "lzma":
 		n, err = lzmaBlock(src, dst)
 	case "xz":
-		n, err = xzBlock(src, dst)
+		n, err = lzma.DecodeXZ(dst, src)
 	case "lzo":
 		n, _, err = lzo.Decode(dst, src)
 	case "lz4":
@@ -119,53 +118,39 @@ func inflateBlock(p *inflaterPool, src, dst []byte) (n int, err error) {
 	return n, err
 }
 
+var lzmaPool = sync.Pool{New: func() any { return new(lzma.Stream) }}
+
 func lzmaBlock(src, dst []byte) (int, error) {
-	if len(src) < 13 {
+	if len(src) < lzmaHeaderSize {
 		return 0, io.ErrUnexpectedEOF
 	}
-	// No match reaches further back than the block: a smaller dictionary does.
-	head := bytes.Clone(src[:13])
-	dict := min(uint32(len(dst)), binary.LittleEndian.Uint32(head[1:]))
-	binary.LittleEndian.PutUint32(head[1:], max(dict, lzma.MinDictCap))
-	in := io.MultiReader(bytes.NewReader(head), bytes.NewReader(src[13:]))
-	r, err := lzma.ReaderConfig{DictCap: max(len(dst), lzma.MinDictCap)}.NewReader(in)
-	if err != nil {
+	size := int64(binary.LittleEndian.Uint64(src[5:]))
+	if size > int64(len(dst)) {
+		return 0, errTooMuch
+	}
+	s := lzmaPool.Get().(*lzma.Stream)
+	defer lzmaPool.Put(s)
+	if err := s.Reset(src[0], src[lzmaHeaderSize:]); err != nil {
 		return 0, err
 	}
-	return readBlock(r, dst)
-}
-
-type xzDecoder struct {
-	in bytes.Reader
-	r  *xz.Reader
-}
-
-var xzPool sync.Pool
-
-func xzBlock(src, dst []byte) (n int, err error) {
-	d, _ := xzPool.Get().(*xzDecoder)
-	if d == nil {
-		d = &xzDecoder{}
-		d.in.Reset(src)
-		if d.r, err = xz.NewReader(&d.in, 0); err != nil {
-			return 0, err
-		}
-	} else {
-		d.in.Reset(src)
-		if err := d.r.Reset(&d.in); err != nil {
-			return 0, err
-		}
+	end := len(dst)
+	if size >= 0 {
+		end = int(size)
 	}
-	d.r.Multistream(false)
-	n, err = readBlock(d.r, dst)
-	xzPool.Put(d)
+	n, marker, err := s.Decode(dst, 0, end)
+	switch {
+	case err == nil && marker && n < int(size):
+		err = errLZMAEnd
+	case err == nil && !marker && size < 0 && !s.Finish(n):
+		err = errTooMuch // the room is full, and the mark does not follow
+	}
 	return n, err
 }
 
 // zstdDecoder serves all goroutines: DecodeAll has no state of its own. It
 // writes no further than the room that it is given.
 var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
-	d, err := zstd.NewReader(nil, zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderConcurrency(0), zstd.WithDecoderLowmem(true))
+	d, err := zstd.NewReader(nil, zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderConcurrency(0), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(2<<30))
 	if err != nil {
 		panic(err) // the options are constant
 	}
@@ -174,5 +159,5 @@ var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
 
 func zstdBlock(src, dst []byte) (int, error) {
 	out, err := zstdDecoder().DecodeAll(src, dst[:0:len(dst)])
-	return len(out), err
+	return min(len(out), len(dst)), err
 }

@@ -13,4 +13,12 @@ var List = []*Reader{
 	DLink,
 	UBootEnv,
 	UImageOther,
+	Gzip,
+	XZ,
+	Bzip2,
+	Zstd,
+	LZ4,
+	LZO,
+	LZMA,
+	Zlib,
 }
