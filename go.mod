@@ -13,3 +13,5 @@ require (
 )
 
 require golang.org/x/crypto v0.58.0
+
+require mvdan.cc/sh/v3 v3.14.1

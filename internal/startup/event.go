@@ -33,6 +33,7 @@ type Event struct {
 	Args    []string      // without the program's name; what is unknown stands as $NAME
 	Env     map[string]string
 	User    string // "" is root
+	Stdin   string // text that is piped in, as far as known (echo root:pw | chpasswd)
 
 	Target string // absolute path, or a setting's name
 	From   string
@@ -41,8 +42,10 @@ type Event struct {
 
 	By        Site        // the line that does it
 	Chain     []Site      // from the first program to By; the first is the entry
-	Manager   string      // inittab, rc, systemd, procd, xinetd, inetd, runit, upstart, init.rc, profile, cron, hotplug, program
-	Trigger   string      // "boot", "timer", "login", "hotplug", "connection" (inetd)
+	Manager   string      // inittab, rc, systemd, procd, xinetd, inetd, runit, s6, openrc, upstart, init.rc, profile, cron, hotplug, program, package
+	Trigger   string      // "boot", "timer", "login", "hotplug", "connection" (inetd), "install" (package scripts)
+	Terminal  string      // of inittab: the device that the program runs on (ttyS0)
+	Respawn   string      // of inittab: the action as written (askfirst, respawn); of systemd the Type
 	Condition []Condition // all must hold; none: it always happens
 	Socket    string      // for inetd, xinetd and socket units: "tcp/23"
 }
@@ -94,7 +97,6 @@ func (e *Event) Holds() Truth {
 type Log struct {
 	Events   []Event
 	Settings map[string]string // shipped defaults of nvram, uci, properties and KEY=value files, by name
-	filled   map[*product.Volume][]fill
+	Short    []*product.Volume // volumes whose evaluation hit the limit on steps
+	filled   map[*product.Volume]*fills
 }
-
-type fill struct{ target, from string }

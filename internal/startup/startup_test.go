@@ -1,0 +1,138 @@
+package startup
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/doorward/doorward/internal/product"
+	"github.com/doorward/doorward/internal/unpack"
+)
+
+// made makes a product of one root file system: a path that ends in a slash is
+// a folder, "-> x" as the text a link, and text that starts with #! or \x7fELF
+// is executable.
+func made(t testing.TB, files map[string]string) *product.Product {
+	t.Helper()
+	o := &unpack.Object{Format: "directory", System: true}
+	for p, text := range files {
+		e := unpack.Entry{Path: p, Mode: 0o644, Data: unpack.Slice(text)}
+		switch {
+		case strings.HasSuffix(p, "/"):
+			e.Mode, e.Data = fs.ModeDir|0o755, nil
+		case strings.HasPrefix(text, "-> "):
+			e.Mode, e.Data, e.Link = fs.ModeSymlink, nil, text[3:]
+		case strings.HasPrefix(text, "#!"), strings.HasPrefix(text, "\x7fELF"):
+			e.Mode = 0o755
+		}
+		o.Entries = append(o.Entries, e)
+	}
+	return opened(t, o)
+}
+
+func opened(t testing.TB, o *unpack.Object) *product.Product {
+	t.Helper()
+	p, err := product.OpenTree(t.Context(), "product", o, nil, unpack.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// folder opens a folder of this machine.
+func folder(t testing.TB, root string) *product.Product {
+	t.Helper()
+	o := &unpack.Object{Format: "directory", System: true}
+	filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		rel, _ := filepath.Rel(root, p)
+		info, err := d.Info()
+		if err != nil || rel == "." {
+			return nil
+		}
+		e := unpack.Entry{Path: rel, Mode: info.Mode()}
+		switch {
+		case info.Mode()&fs.ModeSymlink != 0:
+			e.Link, _ = os.Readlink(p)
+		case info.Mode().IsRegular():
+			b, _ := os.ReadFile(p)
+			e.Data = unpack.Slice(b)
+		}
+		o.Entries = append(o.Entries, e)
+		return nil
+	})
+	return opened(t, o)
+}
+
+// line is an event as tests compare it.
+func line(e *Event) string {
+	s := string(e.Kind)
+	switch e.Kind {
+	case Start:
+		s += " " + strings.Join(append([]string{e.Program}, e.Args...), " ")
+		if e.Stdin != "" {
+			s += fmt.Sprintf(" <%q", e.Stdin)
+		}
+	case Write:
+		s += fmt.Sprintf(" %s %q", e.Target, e.Text)
+	case Set:
+		s += " " + e.Target + "=" + e.Text
+	default:
+		s += " " + e.From + " " + e.Target
+	}
+	if e.Socket != "" {
+		s += " @" + e.Socket
+	}
+	s += [...]string{" ?", "", " no"}[e.Holds()]
+	return s
+}
+
+func linesOf(l *Log) []string {
+	var list []string
+	for i := range l.Events {
+		list = append(list, line(&l.Events[i]))
+	}
+	return list
+}
+
+// wants checks that the events have each line of want, and none that contains
+// one of not.
+func wants(t *testing.T, l *Log, want, not []string) {
+	t.Helper()
+	have := linesOf(l)
+	all := strings.Join(have, "\n") + "\n"
+	for _, w := range want {
+		if !strings.Contains("\n"+all, "\n"+w+"\n") {
+			t.Errorf("no event %q in\n%s", w, all)
+		}
+	}
+	for _, n := range not {
+		if strings.Contains(all, n) {
+			t.Errorf("event %q should not be in\n%s", n, all)
+		}
+	}
+}
+
+// TestFolder prints the events of a folder of this machine, for looking at real
+// products: STARTUP_FOLDER=/path go test -run TestFolder -v
+func TestFolder(t *testing.T) {
+	root := os.Getenv("STARTUP_FOLDER")
+	if root == "" {
+		t.Skip("STARTUP_FOLDER is not set")
+	}
+	l := Of(folder(t, root))
+	for i := range l.Events {
+		e := &l.Events[i]
+		where := ""
+		if e.By.File != nil {
+			where = fmt.Sprintf("%s:%d", e.By.File.Path, e.By.Line)
+		}
+		t.Logf("%-10s %-8s %s   [%s] chain %d %v", e.Manager, e.Trigger, line(e), where, len(e.Chain), e.Condition)
+	}
+	t.Logf("%d events, short %d, settings %d", len(l.Events), len(l.Short), len(l.Settings))
+}
