@@ -12,4 +12,6 @@ import (
 type Detector = detect.Detector[*product.Product]
 
 // All lists the detectors, in the order of reports.
-var All = []*Detector{}
+var All = []*Detector{
+	Account,
+}
