@@ -5,6 +5,7 @@ package unpack
 var List = []*Reader{
 	FIT, // before DTB, which it is too
 	DTB,
+	Squashfs,
 	TRX,
 	UBootDefaults,
 	UImage,

@@ -1,0 +1,99 @@
+package unpack
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var errNotDecoded = errors.New("not decoded")
+
+// Limits of the trees that file systems hold, besides those of the budget: a
+// few folders within each other with long names make paths that fill memory.
+const (
+	maxPath      = 8192      // bytes of one path
+	maxPathBytes = 512 << 20 // bytes of all paths of one tree
+)
+
+// gatherer collects the entries of a file system within the limits, and what
+// is wrong with it.
+type gatherer struct {
+	in      *Input
+	entries []Entry
+	room    int64 // entries that the budget leaves
+	paths   int64 // bytes of all paths so far
+	full    error // the limit that was hit
+	damaged error // the first damage
+	damages int
+}
+
+func newGatherer(in *Input) *gatherer {
+	return &gatherer{in: in, room: in.Budget.Limits.Files - in.Budget.Files()}
+}
+
+// add takes an entry. It returns false if there is no room for more.
+func (g *gatherer) add(e Entry) bool {
+	if g.stop() {
+		return false
+	}
+	if int64(len(g.entries)) >= g.room {
+		g.full = fmt.Errorf("%w: more than %d files (raise it with --limit-files)", ErrLimit, g.in.Budget.Limits.Files)
+		return false
+	}
+	if len(e.Path) > maxPath {
+		g.damage(fmt.Errorf("a path of more than %d bytes: %.60q...", maxPath, e.Path))
+		return true
+	}
+	if g.paths += int64(len(e.Path)); g.paths > maxPathBytes {
+		g.full = fmt.Errorf("%w: paths take more than %d bytes", ErrLimit, int64(maxPathBytes))
+		return false
+	}
+	g.entries = append(g.entries, e)
+	return true
+}
+
+// stop says that a limit was hit or that the time is over.
+func (g *gatherer) stop() bool {
+	if g.full == nil && g.in.Context.Err() != nil {
+		g.full = fmt.Errorf("%w: time ran out (raise it with --limit-time)", ErrLimit)
+	}
+	return g.full != nil
+}
+
+// damage notes what could not be read; only the first is kept in full.
+func (g *gatherer) damage(err error) {
+	if g.damages++; g.damaged == nil {
+		g.damaged = err
+	}
+}
+
+// finish puts everything into an object.
+func (g *gatherer) finish(o *Object) {
+	o.Entries = g.entries
+	switch {
+	case g.damages > 1:
+		o.Err = fmt.Errorf("%w (and %d more)", g.damaged, g.damages-1)
+	case g.damages == 1:
+		o.Err = g.damaged
+	}
+	if g.full != nil {
+		o.Gaps = append(o.Gaps, Gap{0, 0, "limit", g.full.Error()})
+	}
+}
+
+// joinName is the path of a name in a folder (the root is ""). A name that no
+// kernel would accept is kept, made harmless, and said to be wrong.
+func joinName(dir, name string) (string, error) {
+	var err error
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+		err = fmt.Errorf("a file named %q in /%s", name, dir)
+		name = strings.NewReplacer("/", "%2F", "\x00", "%00").Replace(name)
+		if strings.Trim(name, ".") == "" {
+			name = strings.Repeat("%2E", len(name)) + "%"
+		}
+	}
+	if dir == "" {
+		return name, err
+	}
+	return dir + "/" + name, err
+}

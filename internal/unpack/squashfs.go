@@ -1,0 +1,277 @@
+package unpack
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"math/bits"
+	"strconv"
+	"time"
+)
+
+// Squashfs opens squashfs 4 with every compressor. Layout: the kernel's
+// Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h.
+var Squashfs = &Reader{
+	Name:   "squashfs",
+	Doc:    "squashfs 4.0 file systems (gzip, lzma, lzo, xz, lz4, zstd), as mksquashfs makes them",
+	Magics: []Magic{{0, "hsqs"}},
+	Carve:  true,
+	Open:   openSquashfs,
+}
+
+const (
+	squashSuperSize = 96
+	squashMetaSize  = 8192     // bytes of a decoded metadata block
+	squashCache     = 16 << 20 // decoded fragments and parts of files
+	squashMetaCache = 8 << 20
+	squashNone      = 0xffffffff
+)
+
+// Flags of the superblock.
+const (
+	squashNoXattrs = 0x200
+)
+
+var squashMethods = []string{1: "gzip", 2: "lzma", 3: "lzo", 4: "xz", 5: "lz4", 6: "zstd"}
+
+// squashSuper is the superblock of version 4, all numbers little-endian.
+type squashSuper struct {
+	Magic      uint32
+	Inodes     uint32
+	ModTime    uint32
+	BlockSize  uint32
+	Fragments  uint32
+	Compressor uint16
+	BlockLog   uint16
+	Flags      uint16
+	IDs        uint16
+	Major      uint16
+	Minor      uint16
+	Root       uint64 // a reference: place of the metadata block << 16 | offset in it
+	BytesUsed  uint64
+	IDTable    uint64
+	XattrTable uint64
+	InodeTable uint64
+	DirTable   uint64
+	FragTable  uint64
+	Export     uint64
+}
+
+// valid checks what one superblock alone can tell. It is strict, since the
+// magic stands in many programs.
+func (s *squashSuper) valid() bool {
+	if s.Major != 4 || s.Minor != 0 || s.Compressor == 0 || int(s.Compressor) >= len(squashMethods) {
+		return false
+	}
+	if s.BlockSize < 4096 || s.BlockSize > 1<<20 || bits.OnesCount32(s.BlockSize) != 1 || bits.TrailingZeros32(s.BlockSize) != int(s.BlockLog) {
+		return false
+	}
+	if s.Inodes == 0 || s.IDs == 0 || s.BytesUsed > 1<<50 {
+		return false
+	}
+	table := func(at, from uint64) bool { return at >= from && at < s.BytesUsed }
+	return s.InodeTable >= squashSuperSize && table(s.DirTable, s.InodeTable+1) && table(s.IDTable, s.DirTable) &&
+		(s.Fragments == 0 || table(s.FragTable, s.DirTable)) &&
+		(s.XattrTable == ^uint64(0) || table(s.XattrTable, s.DirTable)) &&
+		s.Root>>16 < s.DirTable-s.InodeTable && s.Root&0xffff < squashMetaSize
+}
+
+// squashfs is an open file system. What depends on the version of the format
+// is in super, inode and list.
+type squashfs struct {
+	data   Bytes
+	super  squashSuper
+	end    int64 // of what is there: bytes_used, or less if it is cut off
+	method string
+	ids    []uint32
+	xattrs squashXattrs
+	frags  []squashFragment
+	meta   *blockCache // metadata blocks by their place
+	blocks *blockCache // fragments by number, blocks of files by ^place
+	lists  int64       // block sizes that files hold so far
+
+	files map[uint64]*squashInode // by reference, those that may have several names
+}
+
+func openSquashfs(in *Input) (*Object, error) {
+	head, err := ReadFull(in.Data, 0, squashSuperSize)
+	if err != nil {
+		return nil, ErrNotThis
+	}
+	s := &squashfs{data: in.Data, blocks: newBlockCache(squashCache), files: map[uint64]*squashInode{}}
+	binary.Decode(head, binary.LittleEndian, &s.super)
+	if string(head[:4]) != "hsqs" || !s.super.valid() {
+		return nil, ErrNotThis
+	}
+	s.end = min(int64(s.super.BytesUsed), in.Data.Size())
+	s.chooseMethod()
+	o := &Object{Format: "squashfs 4.0 " + s.method, System: true, Size: paddedTo(in.Data, s.end, 4096), Info: s.info()}
+	if missing := int64(s.super.BytesUsed) - s.end; missing > 0 {
+		o.Err = fmt.Errorf("squashfs: cut off, %d of %d bytes are missing", missing, s.super.BytesUsed)
+	}
+	g := newGatherer(in)
+	if err := s.tables(); err != nil {
+		g.damage(err)
+	}
+	s.walk(g)
+	if o.Err != nil {
+		g.damages, g.damaged = 1, o.Err // the reason of all the others
+	}
+	g.finish(o)
+	if len(o.Entries) == 0 {
+		o.Gaps = append(o.Gaps, Gap{0, s.end, "damaged", "no file of the squashfs can be read"})
+	}
+	s.files, s.meta, s.xattrs = nil, nil, squashXattrs{} // nobody needs them any more
+	return o, nil
+}
+
+// chooseMethod takes the compressor that the superblock names, unless the root
+// folder shows that it is another: vendors reuse the numbers.
+func (s *squashfs) chooseMethod() {
+	s.method = squashMethods[s.super.Compressor]
+	for _, method := range append([]string{s.method}, squashMethods[1:]...) {
+		named := s.method
+		s.method, s.meta = method, newBlockCache(squashMetaCache)
+		if root, err := s.inode(s.super.Root); err == nil && root.mode.IsDir() {
+			return
+		}
+		s.method = named
+	}
+}
+
+func (s *squashfs) info() map[string]string {
+	return map[string]string{
+		"block size": strconv.Itoa(int(s.super.BlockSize)),
+		"inodes":     strconv.FormatUint(uint64(s.super.Inodes), 10),
+		"made":       time.Unix(int64(s.super.ModTime), 0).UTC().Format(time.RFC3339),
+	}
+}
+
+// paddedTo returns where padding of zeros or 0xff that follows end up to a
+// multiple of align stops; end itself if something else follows.
+func paddedTo(b Bytes, end, align int64) int64 {
+	to := min((end+align-1)/align*align, b.Size())
+	pad := ReadSome(b, end, to-end)
+	if len(pad) == 0 || int64(len(pad)) != to-end || (pad[0] != 0 && pad[0] != 0xff) {
+		return end
+	}
+	for _, c := range pad {
+		if c != pad[0] {
+			return end
+		}
+	}
+	return to
+}
+
+// squashFolder is a folder yet to be listed.
+type squashFolder struct {
+	path  string
+	inode *squashInode
+}
+
+// walk lists all folders, from the root on. Each is entered once: a folder
+// that is met again makes a loop.
+func (s *squashfs) walk(g *gatherer) {
+	root, err := s.inode(s.super.Root)
+	if err != nil {
+		g.damage(fmt.Errorf("squashfs: root folder: %w", err))
+		return
+	}
+	if !root.mode.IsDir() {
+		g.damage(fmt.Errorf("squashfs: the root is no folder"))
+		return
+	}
+	g.add(s.entry(".", root, g))
+	seen := map[uint64]bool{s.super.Root: true}
+	todo := []squashFolder{{"", root}}
+	for len(todo) > 0 && !g.stop() {
+		f := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		sub := s.folder(f, seen, g)
+		for i := len(sub) - 1; i >= 0; i-- {
+			todo = append(todo, sub[i])
+		}
+	}
+}
+
+// folder adds the entries of one folder and returns the folders in it.
+func (s *squashfs) folder(f squashFolder, seen map[uint64]bool, g *gatherer) (sub []squashFolder) {
+	err := s.list(f.inode, func(name string, ref uint64) bool {
+		p, err := joinName(f.path, name)
+		if err != nil {
+			g.damage(fmt.Errorf("squashfs: %w", err))
+		}
+		inode, err := s.inode(ref)
+		if err != nil {
+			err = fmt.Errorf("squashfs: inode of %q: %w", p, err)
+			g.damage(err)
+			return g.add(Entry{Path: p, Err: err})
+		}
+		if inode.mode.IsDir() {
+			if seen[ref] {
+				g.damage(fmt.Errorf("squashfs: folder %q is in the tree already: a loop", p))
+				return true
+			}
+			seen[ref] = true
+			sub = append(sub, squashFolder{p, inode})
+		}
+		return g.add(s.entry(p, inode, g))
+	})
+	if err != nil {
+		g.damage(fmt.Errorf("squashfs: folder %q: %w", "/"+f.path, err))
+	}
+	return sub
+}
+
+// entry makes an entry of an inode.
+func (s *squashfs) entry(p string, i *squashInode, g *gatherer) Entry {
+	e := Entry{Path: p, Mode: i.mode, ModTime: time.Unix(int64(i.mtime), 0), Link: i.link, Major: i.major, Minor: i.minor, Err: i.err}
+	var err error
+	if e.UID, err = s.id(i.uid); err == nil {
+		e.GID, err = s.id(i.gid)
+	}
+	if err == nil && i.xattr != squashNone {
+		e.Xattrs, err = s.xattrsOf(i.xattr)
+	}
+	if err != nil {
+		g.damage(fmt.Errorf("squashfs: %q: %w", p, err))
+	}
+	if !i.mode.IsDir() {
+		e.Inode = uint64(i.number)
+	}
+	if i.file != nil {
+		e.Order = i.file.order()
+		if i.file.size > 0 {
+			e.Data = i.file
+		}
+	}
+	return e
+}
+
+// unixMode turns a mode word of Unix, type bits included, into Go's.
+func unixMode(m uint32) fs.FileMode {
+	mode := fs.FileMode(m & 0o777)
+	for _, bit := range []struct {
+		unix uint32
+		mode fs.FileMode
+	}{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}} {
+		if m&bit.unix != 0 {
+			mode |= bit.mode
+		}
+	}
+	switch m & 0o170000 {
+	case 0o040000:
+		mode |= fs.ModeDir
+	case 0o120000:
+		mode |= fs.ModeSymlink
+	case 0o060000:
+		mode |= fs.ModeDevice
+	case 0o020000:
+		mode |= fs.ModeDevice | fs.ModeCharDevice
+	case 0o010000:
+		mode |= fs.ModeNamedPipe
+	case 0o140000:
+		mode |= fs.ModeSocket
+	}
+	return mode
+}
