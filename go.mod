@@ -16,6 +16,8 @@ require golang.org/x/crypto v0.58.0
 
 require mvdan.cc/sh/v3 v3.14.1
 
+require golang.org/x/net v0.60.0 // indirect
+
 require (
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	golang.org/x/text v0.43.0 // indirect

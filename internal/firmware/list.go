@@ -14,4 +14,5 @@ type Detector = detect.Detector[*product.Product]
 // All lists the detectors, in the order of reports.
 var All = []*Detector{
 	Account,
+	Destination,
 }

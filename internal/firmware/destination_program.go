@@ -1,0 +1,101 @@
+package firmware
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/product"
+)
+
+// opensConnections says that a program imports what connecting takes.
+func opensConnections(f *product.File) bool {
+	for _, name := range netImports {
+		if f.Has(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxStrings bounds the strings that are looked at in one program.
+const maxStrings = 200_000
+
+// programSightings finds the endpoints among a program's strings: a string that
+// is a URL or a host as a whole, in a program that opens connections. A URL
+// within a sentence is a citation.
+func programSightings(f *product.File) []sighting {
+	if !opensConnections(f) || f.Size > 32<<20 {
+		return nil
+	}
+	b := f.Bytes()
+	secure := bytes.Contains(b, []byte("SSL_connect")) || bytes.Contains(b, []byte("mbedtls_ssl_handshake")) || bytes.Contains(b, []byte("wolfSSL_connect")) || bytes.Contains(b, []byte("gnutls_handshake"))
+	var found []sighting
+	n := 0
+	forStrings(b, 5, func(off int, s string) bool {
+		n++
+		e, ok := wholeEndpoint(s)
+		if !ok || isCited(e.host) || looksLikeSymbol(b, off, len(s)) {
+			return n < maxStrings
+		}
+		hit := sighting{endpoint: e, file: f, offset: int64(off), text: s, program: f.Base(), certainty: doorward.Likely}
+		if e.scheme == "" && !secure {
+			hit.scheme = "tcp"
+		}
+		if carriesData(s) {
+			hit.payload = s
+		}
+		found = append(found, hit)
+		return n < maxStrings
+	})
+	return found
+}
+
+// wholeEndpoint takes a string that is nothing but a URL or a host.
+func wholeEndpoint(s string) (endpoint, bool) {
+	if strings.Contains(s, "://") {
+		if strings.ContainsAny(s, " \t<>()") || endsAsDocument(s) || strings.Contains(s, "%s:") {
+			return endpoint{}, false
+		}
+		return parseURL(s)
+	}
+	host, port := splitPort(s)
+	if bareHost(host) && host == strings.ToLower(host) {
+		return endpoint{host: host, port: port}, true
+	}
+	return endpoint{}, false
+}
+
+// looksLikeSymbol says that the string lies in a table of symbols or section
+// names, where names such as a.b.c are no hosts.
+func looksLikeSymbol(b []byte, off, n int) bool {
+	from, to := max(0, off-64), min(len(b), off+n+64)
+	around := b[from:to]
+	return bytes.Contains(around, []byte("\x00.text\x00")) || bytes.Contains(around, []byte("\x00__libc_start_main\x00")) || bytes.Contains(around, []byte(".so."))
+}
+
+// carriesData says that a format string puts values of the product into a URL.
+func carriesData(s string) bool {
+	_, query, ok := strings.Cut(s, "?")
+	return ok && strings.Contains(query, "%")
+}
+
+// forStrings calls f for each printable run of at least n characters that ends
+// with a NUL, as C's strings do, until f returns false.
+func forStrings(b []byte, n int, f func(off int, s string) bool) {
+	start := -1
+	for i, c := range b {
+		switch {
+		case c >= 0x20 && c < 0x7f:
+			if start < 0 {
+				start = i
+			}
+			continue
+		case c == 0 && start >= 0 && i-start >= n && i-start <= 1024:
+			if !f(start, string(b[start:i])) {
+				return
+			}
+		}
+		start = -1
+	}
+}

