@@ -6,6 +6,7 @@ var List = []*Reader{
 	FIT, // before DTB, which it is too
 	DTB,
 	Squashfs,
+	JFFS2,
 	TRX,
 	UBootDefaults,
 	UImage,
