@@ -14,7 +14,7 @@ import (
 )
 
 // Formats are the formats that Write knows.
-var Formats = []string{"text", "json"}
+var Formats = []string{"text", "json", "sarif", "cyclonedx"}
 
 // Options are what the reader of a report can choose.
 type Options struct {
@@ -37,6 +37,10 @@ func Write(w io.Writer, format string, r *doorward.Report, opt Options) error {
 		return writeText(w, r, opt)
 	case "json":
 		return WriteJSON(w, r)
+	case "sarif":
+		return writeSARIF(w, r)
+	case "cyclonedx":
+		return writeCycloneDX(w, r)
 	}
 	return fmt.Errorf("unknown format %q: there are %s", format, strings.Join(Formats, ", "))
 }

@@ -2,9 +2,11 @@ package report_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,7 +74,7 @@ func firstDifference(got, want string) string {
 
 func TestGolden(t *testing.T) {
 	for format, name := range map[string]string{
-		"text": "sample.txt", "json": "sample.out.json",
+		"text": "sample.txt", "json": "sample.out.json", "sarif": "sample.sarif", "cyclonedx": "sample.cdx.json",
 	} {
 		t.Run(format, func(t *testing.T) { golden(t, name, written(t, format, sample(t), report.Options{})) })
 	}
@@ -84,12 +86,20 @@ func schema(t testing.TB, file string, refs map[string]string) *jsonschema.Schem
 	t.Helper()
 	c := jsonschema.NewCompiler()
 	add := func(url, file string) {
-		f, err := os.Open(file)
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
-		doc, err := jsonschema.UnmarshalJSON(f)
+		if strings.HasSuffix(file, ".gz") {
+			z, err := gzip.NewReader(bytes.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, err = io.ReadAll(z); err != nil {
+				t.Fatal(err)
+			}
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,8 +110,8 @@ func schema(t testing.TB, file string, refs map[string]string) *jsonschema.Schem
 	for url, f := range refs {
 		add(url, f)
 	}
-	add("urn:test:schema", file)
-	s, err := c.Compile("urn:test:schema")
+	add("http://schema.test/main.json", file)
+	s, err := c.Compile("http://schema.test/main.json")
 	if err != nil {
 		t.Fatal(err)
 	}
