@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/report"
 	"github.com/doorward/doorward/internal/scan"
 	"github.com/doorward/doorward/internal/unpack"
 )
@@ -77,7 +77,7 @@ func (c *inspectCmd) Run(ctx context.Context, s *streams) error {
 		if err != nil {
 			return err
 		}
-		if err := c.render(out, r); err != nil {
+		if err := c.render(s, out, r); err != nil {
 			return err
 		}
 		worst = worse(worst, scan.Status(r, doorward.Weight(c.FailOn), c.Strict))
@@ -144,10 +144,11 @@ func inspectOne(ctx context.Context, path string, opt scan.Options) (*doorward.R
 	return scan.Inspect(ctx, p, opt)
 }
 
-func (o *outputFlags) render(w io.Writer, r *doorward.Report) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+func (o *outputFlags) render(s *streams, w io.Writer, r *doorward.Report) error {
+	if !o.ShowSecrets {
+		report.Mask(r)
+	}
+	return report.Write(w, o.Format, r, report.Options{Color: o.Output == "" && isTerminal(s.out)})
 }
 
 // write puts the whole report out at once: nothing half-written is left at -o.

@@ -46,9 +46,9 @@ func runDestination(_ context.Context, p *product.Product, out *detect.Sink) err
 	var all []sighting
 	for _, f := range p.Files {
 		switch {
-		case f.Deleted() || isDocumentation(f.Path):
+		case f.Deleted() || isDocumentation(f.Inner()):
 		case f.Type.IsText():
-			out.Looked(doorward.KindDestination, 1, "script or configuration")
+			out.Looked(doorward.KindDestination, 1, "script or settings file")
 			all = append(all, textSightings(f)...)
 		case f.Type.Executable():
 			out.Looked(doorward.KindDestination, 1, "program")
@@ -78,7 +78,7 @@ var documentationDirs = []string{"share/doc/", "share/man/", "share/info/", "sha
 
 // isDocumentation says that a file is read by people or by package managers.
 func isDocumentation(p string) bool {
-	p = "/" + p
+	p = "/" + strings.TrimSuffix(strings.TrimSuffix(p, ".gz"), ".xz")
 	for _, dir := range documentationDirs {
 		if strings.Contains(p, "/"+strings.TrimPrefix(dir, "/")) {
 			return true

@@ -52,7 +52,7 @@ func isComment(line string) bool {
 // isConfiguration says that a text that is no script holds settings, by where
 // it lies or how it is called.
 func isConfiguration(f *product.File) bool {
-	p := "/" + f.Path
+	p := "/" + f.Inner()
 	for _, dir := range []string{"/etc", "/config", "/conf", "/nvram", "/mnt/", "/opt/", "/data/", "/usr/share/", "/var/", "/app", "/home/", "/root/", "/system/", "/defaults"} {
 		if strings.Contains(p, dir) {
 			switch path.Ext(p) {
@@ -66,7 +66,7 @@ func isConfiguration(f *product.File) bool {
 	case ".conf", ".cfg", ".ini", ".json", ".xml", ".yaml", ".yml", ".toml", ".txt", ".env", ".properties", ".default":
 		return true
 	}
-	return f.Volume == nil
+	return f.Inner() == "" // a boot loader's environment, a script of its own
 }
 
 // lineSightings finds the hosts of one line.

@@ -219,6 +219,15 @@ func (f *File) WhereAt(offset int64) []doorward.Where {
 	return list
 }
 
+// Inner is the file's first place as a path inside the product: of what lies in
+// a packed file, the path of that file.
+func (f *File) Inner() string {
+	if where := f.Where(); len(where) > 0 {
+		return where[0].Inner()
+	}
+	return f.Path
+}
+
 // Base is the last element of the file's path.
 func (f *File) Base() string { return path.Base(f.Path) }
 

@@ -7,8 +7,7 @@ import (
 )
 
 // count fills in how much was read: files, and the bytes of everything that
-// holds nothing else and is no padding, each content once. Unread bytes are
-// counted against these.
+// holds nothing else and is no padding, each content once, less what is unread.
 func count(p *product.Product, s *doorward.Summary) {
 	for _, f := range p.Files {
 		if f.Volume != nil {
@@ -19,9 +18,6 @@ func count(p *product.Product, s *doorward.Summary) {
 		c := n.Content
 		if len(c.Children) == 0 && c.Type != unpack.TypePadding {
 			s.ReadBytes += c.Size
-		}
-		for _, g := range c.Gaps {
-			s.UnreadBytes += g.Size
 		}
 	})
 	s.ReadBytes = max(0, s.ReadBytes-s.UnreadBytes)

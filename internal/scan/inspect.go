@@ -17,6 +17,7 @@ import (
 	"github.com/doorward/doorward/internal/firmware"
 	"github.com/doorward/doorward/internal/product"
 	"github.com/doorward/doorward/internal/reconcile"
+	"github.com/doorward/doorward/internal/report"
 	"github.com/doorward/doorward/internal/settle"
 	"github.com/doorward/doorward/internal/unpack"
 )
@@ -112,11 +113,15 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 	r.Doors, r.Declarations = reconcile.Status(r.Doors, declarations, r.Subject, reconcile.Options{
 		At: r.Date, AnyVersion: opt.AnyVersion, Versions: versions, Components: r.Components,
 	})
+	if err := applyMarks(r, opt.Marks); err != nil {
+		return nil, err
+	}
+	report.Summarise(r)
 	count(p, &r.Summary)
 	r.Coverage = found.Coverage(r.Doors)
 	r.Tool.Seconds = time.Since(start).Seconds()
 	if opt.NoTimes {
-		dropTimes(r)
+		report.DropTimes(r)
 	}
 	return r, nil
 }
@@ -137,9 +142,18 @@ func readDeclarations(files []string) ([]*doorward.Declaration, error) {
 	return list, nil
 }
 
-func dropTimes(r *doorward.Report) {
-	r.Tool.Seconds = 0
-	for i := range r.Tool.Detectors {
-		r.Tool.Detectors[i].Seconds = 0
+func applyMarks(r *doorward.Report, file string) error {
+	if file == "" {
+		return nil
 	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("the marks %s can't be read: %w", file, cause(err))
+	}
+	marks, err := report.ReadMarks(file, text)
+	if err != nil {
+		return err
+	}
+	marks.Apply(r)
+	return nil
 }

@@ -1,17 +1,16 @@
 package scan
 
-import "github.com/doorward/doorward"
+import (
+	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/report"
+)
 
 // Status is the exit status that a report asks for (DESIGN 4.1): 1 for an
 // undeclared door at or above failOn ("never": doors don't count), 3 if the
 // product was read only in part, else 0.
 func Status(r *doorward.Report, failOn doorward.Weight, strict bool) int {
-	if failOn != "never" {
-		for _, d := range r.Doors {
-			if d.Status != doorward.Declared && d.Weight.Rank() >= failOn.Rank() {
-				return 1
-			}
-		}
+	if report.Fails(r, failOn) {
+		return 1
 	}
 	if partly(r, strict) {
 		return 3

@@ -186,7 +186,7 @@ func (x *explorer) fillOpened(n *Node, data Bytes, r region, up *work) {
 		n.Content = unreadContent(data, reasonOf(err), err.Error())
 		return
 	}
-	w, mine := x.claim(digest, up)
+	w, mine := x.claim(digest, up, true)
 	switch {
 	case mine:
 		w.content = &Content{SHA256: digest, Size: data.Size(), Data: data, Type: TypeObject, Reader: r.reader.Name, Object: r.object}

@@ -124,20 +124,25 @@ func peOffset(b []byte) bool {
 	return off+4 > len(b) || string(b[off:off+4]) == "PE\x00\x00"
 }
 
-// isText says that bytes read as text: no control characters but white space
-// and escape, hardly any bytes over 127 unless they are UTF-8. One NUL-ended
-// run is no text: those are tables of strings.
+// isText says that bytes read as text: hardly any control characters but white
+// space and escape (info files have a few), hardly any bytes over 127 unless
+// they are UTF-8. A NUL is in no text: those are tables of strings.
 func isText(b []byte) bool {
-	high := 0
+	high, control := 0, 0
 	for _, c := range b {
 		switch {
+		case c == 0:
+			return false
 		case c >= 0x80:
 			high++
 		case c < 0x20 && c != '\n' && c != '\r' && c != '\t' && c != '\f' && c != 0x1b && c != '\b':
-			return false
+			control++
 		case c == 0x7f:
-			return false
+			control++
 		}
+	}
+	if control*200 > len(b) || control > 0 && len(b) < 64 {
+		return false
 	}
 	if high == 0 {
 		return true

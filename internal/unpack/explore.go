@@ -56,7 +56,7 @@ func ExploreTree(ctx context.Context, name string, object *Object, opt Options) 
 	x := newExplorer(ctx, opt)
 	defer x.cancel()
 	c := &Content{Type: TypeObject, Reader: object.Format, Object: object}
-	x.open(c, &work{done: make(chan struct{}), content: c})
+	x.open(c, &work{done: make(chan struct{}), raw: true, content: c})
 	c.SHA256, c.Size = treeDigest(c)
 	return &Result{&Node{Step: name, Size: c.Size, Content: c}, x.budget}, nil
 }
@@ -113,7 +113,7 @@ func (x *explorer) fill(n *Node, data Bytes, up *work, raw bool) error {
 	if err != nil {
 		return err
 	}
-	w, first := x.claim(digest, up)
+	w, first := x.claim(digest, up, raw)
 	switch {
 	case first:
 		w.content = x.analyse(lazy, data, digest, w, raw)
@@ -280,7 +280,7 @@ func (x *explorer) open(c *Content, w *work) {
 		if p := o.Parts[i]; p.Data != nil {
 			n := c.Children[base+i]
 			n.Size = p.Data.Size()
-			x.fillOrNote(n, p.Data, w, true)
+			x.fillOrNote(n, p.Data, w, w.raw || p.Name != "")
 		}
 	})
 }

@@ -7,19 +7,20 @@ type work struct {
 	done    chan struct{}
 	up      *work // the analysis of the content that it lies in
 	depth   int
+	raw     bool // no file of a tree, nor the decompressed content of one
 	content *Content
 }
 
 type wait struct{ from, to *work }
 
 // claim returns the analysis of a digest, and whether the caller has to do it.
-func (x *explorer) claim(digest string, up *work) (*work, bool) {
+func (x *explorer) claim(digest string, up *work, raw bool) (*work, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if w := x.known[digest]; w != nil {
 		return w, false
 	}
-	w := &work{done: make(chan struct{}), up: up}
+	w := &work{done: make(chan struct{}), up: up, raw: raw}
 	if up != nil {
 		w.depth = up.depth + 1
 	}
