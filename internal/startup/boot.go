@@ -14,9 +14,17 @@ func (e *engine) volume() {
 	c := context{manager: "rc", trigger: "boot"}
 	e.firstProgram(c)
 	e.inittab(e.v.File("etc/inittab"))
+	e.systemd()
+	e.upstart()
+	e.android()
+	e.supervised()
 	e.rcLinks(c)
 	e.rcLocal(c)
+	e.internetServers()
 	e.loginShells()
+	e.plugged()
+	e.packageScripts()
+	e.timers()
 }
 
 // firstProgram runs what the kernel starts, if it is a script: /init of an

@@ -1,6 +1,7 @@
 package startup
 
 import (
+	"path"
 	"strconv"
 	"strings"
 
@@ -141,6 +142,9 @@ func (s *shell) runText(t string, n syntax.Node) result {
 func doDot(s *shell, args []value, n syntax.Node) result {
 	if len(args) == 0 || args[0].unknown {
 		return result{}
+	}
+	if b := path.Base(args[0].text); b == "confmodule" || b == "confmodule.sh" {
+		return succeeded // debconf's: it only defines db_get and its like
 	}
 	f, _ := s.program(args[0].text, "", s.cwd)
 	if f == nil {

@@ -190,7 +190,7 @@ func (s *shell) function(f *function, args []value, n syntax.Node) result {
 	r := s.stmt(f.body)
 	s.calls--
 	if s.flow == returned {
-		s.flow = onward
+		s.flow, s.cutBy = onward, nil
 		r = s.status
 	}
 	s.args, s.src, s.script, s.site, s.text = oldArgs, oldFile, oldScript, oldSite, oldText
@@ -388,7 +388,7 @@ func (s *shell) dot(f *product.File, args []value, n syntax.Node) result {
 		s.markSettings(before)
 	}
 	if s.flow == returned {
-		s.flow = onward
+		s.flow, s.cutBy = onward, nil
 	}
 	s.dots--
 	s.chain, s.args = oldChain, oldArgs

@@ -106,6 +106,7 @@ func (s *shell) binary(c *syntax.BinaryCmd) result {
 // otherwise is the guard of what follows a failed command.
 func (s *shell) otherwise(x result) result {
 	n := x.not()
+	n.given = x.given
 	if n.truth == True {
 		n.conds = settingsOnly(n.conds)
 	}

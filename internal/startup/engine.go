@@ -34,6 +34,8 @@ type engine struct {
 	settings map[string]string // as changed by scripts
 	mounts   []fill
 	units    *units
+	programs map[*product.File]bool // whose strings were looked at
+	names    map[string]bool        // programs looked up by name
 	uci      map[string]*uciFile
 	builtins map[string]builtin
 	wrappers map[string]wrapper
@@ -51,7 +53,7 @@ func newEngine(v *product.Volume, log *Log) *engine {
 	return &engine{
 		product: v.Product, v: v, log: log, steps: maxSteps, fs: newFills(v),
 		written: map[string]*text{}, scripts: map[string]*script{}, runs: map[string]int{},
-		ran: map[*product.File]bool{}, settings: map[string]string{}, uci: map[string]*uciFile{},
+		ran: map[*product.File]bool{}, settings: map[string]string{}, uci: map[string]*uciFile{}, programs: map[*product.File]bool{}, names: map[string]bool{},
 		builtins: builtinTable(), wrappers: wrapperTable(), tools: toolTable(),
 	}
 }

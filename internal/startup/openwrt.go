@@ -55,6 +55,13 @@ func (s *shell) library(name string, args []value, n syntax.Node) (result, bool)
 		return s.procdParam(name, args, n), true
 	case "procd_close_instance":
 		return s.procdClose(n), true
+	case "db_get", "db_input", "db_go", "db_set", "db_fset", "db_subst", "db_progress", "db_stop", "db_metaget", "db_fget", "db_settitle", "db_capb", "db_title", "db_reset", "db_register", "db_unregister", "db_purge", "db_version", "db_info":
+		if s.funcs[name] == nil {
+			if name == "db_get" && len(args) > 0 {
+				s.vars["RET"] = value{text: "$" + args[0].text, unknown: true, setting: args[0].text}
+			}
+			return result{}, true
+		}
 	case "service_start", "daemon", "start_daemon", "startproc":
 		if s.funcs[name] != nil && len(args) > 0 {
 			if rest, ok := s.wrappers[name](s, args); ok && len(rest) > 0 {

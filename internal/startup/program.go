@@ -1,12 +1,200 @@
 package startup
 
-import "github.com/doorward/doorward/internal/product"
+import (
+	"bytes"
+	"path"
+	"regexp"
+	"strings"
 
-// programRuns takes the command lines in a program for what it may run.
-func (e *engine) programRuns(f *product.File, c context) {}
+	"github.com/doorward/doorward/internal/product"
+	"github.com/doorward/doorward/internal/unpack"
+)
 
-type units struct{}
+// Limits on the command lines of one program.
+const (
+	maxProgram  = 24 << 20
+	maxCommands = 400
+)
 
-func (u *units) find(string) *product.File { return nil }
+// programRuns takes the command lines in a program for what it may run: its
+// strings that are one, if it imports a function that runs commands. Which of
+// them it runs, and when, only its code tells: their condition is open.
+func (e *engine) programRuns(f *product.File, c context) {
+	if f.Type != unpack.TypeELF || f.Size > maxProgram || e.programs[f] || c.depth >= maxDepth {
+		return
+	}
+	e.programs[f] = true
+	n := 0
+	for _, x := range commandStrings(f.Bytes()) {
+		if cmd, ok := e.commandLine(x.text); ok && n < maxCommands {
+			n++
+			e.programCommand(cmd, f, x.off, x.text, c)
+		}
+	}
+}
 
-func (e *engine) startUnit(name string, c context) {}
+type programString struct {
+	text string
+	off  int64
+}
+
+// commandStrings returns the strings of a program that could be command lines;
+// none if it names no function that runs commands, or is a box of standard
+// tools, whose strings are their help.
+func commandStrings(b []byte) []programString {
+	var list []programString
+	runs := false
+	for off := 0; off < len(b); {
+		end := bytes.IndexByte(b[off:], 0)
+		if end < 0 {
+			end = len(b) - off
+		}
+		t := b[off : off+end]
+		switch {
+		case len(t) < 4:
+		case len(t) < 14 && runsCommands[string(t)]:
+			runs = true
+		case len(t) >= 6 && len(t) < 1024 && (t[0] == '/' || bytes.IndexByte(t, ' ') > 0) && printable(t):
+			if isBox(t) {
+				return nil
+			}
+			if len(list) < 1<<16 {
+				list = append(list, programString{string(t), int64(off)})
+			}
+		}
+		off += end + 1
+	}
+	if !runs {
+		return nil
+	}
+	return list
+}
+
+// runsCommands are functions that run commands, as symbols name them: those of
+// the C library, and wrappers that makers of routers export from a library.
+var runsCommands = map[string]bool{
+	"system": true, "popen": true, "execl": true, "execlp": true, "execle": true, "execv": true, "execvp": true, "execve": true, "posix_spawn": true, "posix_spawnp": true,
+	"doSystem": true, "doSystemCmd": true, "CsteSystem": true, "_eval": true, "eval": true, "bcmSystem": true, "twsystem": true, "COMMAND": true, "msystem": true, "xsystem": true,
+	"do_system": true, "do_cmd": true, "exec_cmd": true, "run_cmd": true, "wait_system": true, "vsystem": true, "util_system": true, "rtl_system": true, "va_system": true,
+	"safe_system": true, "my_system": true, "__libc_system": true,
+}
+
+func isBox(t []byte) bool {
+	for _, mark := range []string{"BusyBox v", "toybox ", "GNU coreutils"} {
+		if bytes.HasPrefix(t, []byte(mark)) {
+			return true
+		}
+	}
+	return false
+}
+
+func printable(t []byte) bool {
+	for _, c := range t {
+		if c != '\t' && c != '\n' && (c < 0x20 || c > 0x7e) {
+			return false
+		}
+	}
+	return true
+}
+
+var verb = regexp.MustCompile(`%-?[0-9.]*l*[sdiuxXcp]`)
+
+// commandLine says whether a string is a command line: it starts with a program
+// that the volume has and goes on as commands do. Sentences and usage texts
+// start with words too, so that a bare name needs more than that.
+func (e *engine) commandLine(t string) (string, bool) {
+	t = strings.TrimSpace(t)
+	if t == "" || len(t) < 5 {
+		return "", false
+	}
+	first := strings.FieldsFunc(t, func(r rune) bool { return strings.ContainsRune(" \t\n;&|<>", r) })
+	if len(first) == 0 || strings.Contains(first[0], "%") {
+		return "", false
+	}
+	name := first[0]
+	slash := strings.HasPrefix(name, "/")
+	if !slash && (strings.ContainsAny(name, "/:=()\"',") || len(first) == 1 && !strings.HasSuffix(t, "&")) {
+		return "", false
+	}
+	if !slash && e.wrappers[name] == nil && !e.known(name) || slash && e.runnable(name) == nil {
+		return "", false
+	}
+	if len(first) == 1 && slash && !strings.HasSuffix(t, "&") {
+		f := e.runnable(name)
+		if f == nil || plainTool(path.Base(name)) || isShellName(path.Base(name)) {
+			return "", false
+		}
+	}
+	if strings.ContainsAny(t[len(t)-1:], ":?!,") || strings.Contains(t, "...") || strings.Contains(t, ": ") || strings.Contains(t, "[-") || strings.Contains(t, "Usage") {
+		return "", false
+	}
+	if !slash && !looksRun(first) {
+		return "", false
+	}
+	return verb.ReplaceAllString(t, "$$arg"), true
+}
+
+// looksRun says that the words after a bare program name are arguments and not
+// a sentence.
+func looksRun(words []string) bool {
+	if len(words) == 1 {
+		return true
+	}
+	for _, w := range words[1:] {
+		if strings.HasPrefix(w, "-") && len(w) > 1 || strings.ContainsAny(w, "/%$=>") || isNumber(w) {
+			return true
+		}
+	}
+	switch words[1] {
+	case "start", "restart", "stop", "up", "set", "get", "add", "del", "show", "flush":
+		return true
+	}
+	return len(words) == 2 && (words[0] == "killall" || words[0] == "insmod" || words[0] == "modprobe" || words[0] == "rc")
+}
+
+// known says that a name is a program of the volume.
+func (e *engine) known(name string) bool {
+	if v, ok := e.names[name]; ok {
+		return v
+	}
+	f, _ := e.program(name, "", "/")
+	if len(e.names) < 1<<15 {
+		e.names[name] = f != nil
+	}
+	return f != nil
+}
+
+func isShellName(name string) bool {
+	switch name {
+	case "sh", "ash", "bash", "dash", "ksh", "zsh", "csh", "busybox":
+		return true
+	}
+	return false
+}
+
+// plainTool are programs whose mere path in a program says nothing.
+func plainTool(name string) bool {
+	if handlesFiles[name] || strings.HasPrefix(name, "ld-") || strings.HasPrefix(name, "ld.so") || strings.Contains(name, ".so.") {
+		return true
+	}
+	switch name {
+	case "login", "passwd", "env", "cat", "rm", "cp", "mv", "mount", "umount", "reboot", "halt", "poweroff", "ps", "ip", "ifconfig", "route", "iptables", "ping", "hostname", "date", "sleep", "mail", "sendmail", "ssh", "perl", "python", "xauth", "tar":
+		return true
+	}
+	return false
+}
+
+// programCommand evaluates one command line of a program.
+func (e *engine) programCommand(cmd string, f *product.File, off int64, t string, c context) {
+	site := Site{File: f, Offset: off, Text: t}
+	c.manager = "program"
+	s := e.newShell(c)
+	s.site, s.src = &site, f
+	s.depth++
+	s.vars["arg"] = unknownValue("arg")
+	s.conds = s.conditioned(Condition{Text: f.Base() + " runs this command"})
+	if stmts, ok := parseShell(cmd, 1); ok {
+		s.text = cmd
+		s.list(stmts)
+	}
+}

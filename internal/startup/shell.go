@@ -52,6 +52,7 @@ type shell struct {
 	status result           // of an exit or return
 	dots   int              // sourced files that are open
 	env    map[string]value // exported variables
+	cutBy  []Condition      // the guard that an exit or return under way came from
 	exits  []Condition      // guards of an exit that was passed: they hold for the rest of the script
 }
 
@@ -129,13 +130,26 @@ func (s *shell) at(n syntax.Node) Site {
 // list runs commands one after the other.
 func (s *shell) list(stmts []*syntax.Stmt) result {
 	last := succeeded
-	for _, st := range stmts {
+	for i, st := range stmts {
 		last = s.stmt(st)
 		if s.flow != onward {
+			s.leftOut(stmts[i+1:])
 			break
 		}
 	}
 	return last
+}
+
+// leftOut looks at the commands after an exit that a shipped setting decides:
+// they run once it is changed.
+func (s *shell) leftOut(rest []*syntax.Stmt) {
+	if len(rest) == 0 || len(s.cutBy) == 0 || !s.alive() || s.flow != returned && s.flow != exited {
+		return
+	}
+	sub := s.fork()
+	sub.flow, sub.cutBy = onward, nil
+	sub.conds = s.conditioned(s.cutBy...)
+	sub.list(rest)
 }
 
 // stmt runs one command with its redirections.
@@ -270,6 +284,9 @@ func (s *shell) branch(stmts []*syntax.Stmt, r result) result {
 		inside := len(s.conds)
 		res := s.list(stmts)
 		s.conds = append(old[:len(old):len(old)], s.conds[inside:]...)
+		if s.flow != onward && len(r.conds) > 0 && !r.given && s.cutBy == nil {
+			s.cutBy = r.not().conds
+		}
 		return res
 	case False:
 		if r.given || len(r.conds) == 0 || !s.alive() {
