@@ -3,6 +3,7 @@ package firmware
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,7 +21,7 @@ var Account = &Detector{
 		"against published default passwords, and follows the scripts that make accounts and passwords when the product runs.",
 	Kinds:    []doorward.Kind{doorward.KindAccount},
 	Requires: []string{"startup"},
-	Patterns: accountPatterns,
+	Patterns: slices.Concat(accountPatterns, accountScriptPatterns),
 	Scope:    detect.ProductAll,
 	Run:      runAccount,
 }
@@ -35,6 +36,11 @@ type accounts struct {
 	tries   *tries
 	ways    map[*product.Volume]*loginWays
 	dbs     map[*product.Volume][]*userFile
+
+	made     []madeUser
+	preseeds map[string]answer
+	asked    map[*product.File][]answer
+	events   map[*product.File]map[int]*startup.Event
 }
 
 func runAccount(ctx context.Context, p *product.Product, out *detect.Sink) error {
@@ -42,7 +48,7 @@ func runAccount(ctx context.Context, p *product.Product, out *detect.Sink) error
 		product: p, log: startup.Of(p), out: out, tries: newTries(),
 		ways: map[*product.Volume]*loginWays{}, dbs: map[*product.Volume][]*userFile{},
 	}
-	for _, step := range []func(){a.passwordFiles} {
+	for _, step := range []func(){a.passwordFiles, a.madeAccounts} {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -126,7 +126,7 @@ func (a *accounts) installed(v *product.Volume, name string) bool {
 	}
 	self := v.File(dir + "/" + name)
 	for _, f := range a.product.Mentions(name) {
-		if f.Volume == v && f != self && !quietPlace(f.Path) && (f.Type.IsText() || f.Type.Executable()) && !isNameList(f) {
+		if f.Volume == v && f != self && !quietPlace(f.Path) && !isNameList(f) && (isScript(f) || a.runs(f) || f.Type.Executable()) {
 			return true
 		}
 	}
@@ -139,8 +139,7 @@ func isNameList(f *product.File) bool {
 	case "services", "busybox.links", "protocols", "group", "passwd", "shells", "securetty", "hosts.allow", "hosts.deny", "busybox", "toybox":
 		return true
 	}
-	return strings.Contains(f.Path, "/pam.d/") || strings.HasSuffix(f.Path, ".list") || strings.HasSuffix(f.Path, ".md5sums") || strings.HasSuffix(f.Path, ".conffiles") ||
-		strings.HasPrefix(f.Path, "var/lib/dpkg/") || strings.HasPrefix(f.Path, "usr/lib/opkg/") || strings.Contains(f.Path, "bash-completion")
+	return strings.Contains(f.Path, "/pam.d/") || strings.Contains(f.Path, "bash-completion")
 }
 
 // placeOf says how far a login of a system goes, and why.
@@ -178,7 +177,7 @@ func quietPlace(p string) bool {
 	lower := strings.ToLower(p)
 	for seg := range strings.SplitSeq(lower, "/") {
 		switch seg {
-		case "doc", "docs", "man", "example", "examples", "sample", "samples", "test", "tests", "testdata", "testing", "info", "i18n", "locale", "locales",
+		case "doc", "docs", "man", "example", "examples", "sample", "samples", "test", "tests", "testdata", "testing", "i18n", "locale", "locales",
 			"lang", "language", "languages", "readme", "bash-completion", "zsh", "vim", "include", "site-packages", "dist-packages", "node_modules", "licenses":
 			return true
 		}
