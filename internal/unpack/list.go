@@ -3,6 +3,7 @@ package unpack
 // List holds every reader, in the order in which they are tried where several
 // could open the same bytes: the most specific first.
 var List = []*Reader{
+	BzImage,
 	FIT, // before DTB, which it is too
 	DTB,
 	Squashfs,
@@ -10,6 +11,9 @@ var List = []*Reader{
 	TRX,
 	UBootDefaults,
 	UImage,
+	VMLinux,
+	ZBoot,
+	ZImage,
 
 	// Without a magic: tried on what no other opened.
 	DLink,
@@ -23,4 +27,5 @@ var List = []*Reader{
 	LZO,
 	LZMA,
 	Zlib,
+	RawKernel,
 }

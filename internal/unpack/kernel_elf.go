@@ -1,0 +1,45 @@
+package unpack
+
+import "encoding/binary"
+
+// isKernelELF says that an ELF file is made to run where kernels do: it has no
+// interpreter, and its first segment lies in the upper part of memory.
+func isKernelELF(data Bytes) bool {
+	h, err := ReadFull(data, 0, 64)
+	if err != nil || h[4] < 1 || h[4] > 2 || h[5] < 1 || h[5] > 2 {
+		return false
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if h[5] == 2 {
+		order = binary.BigEndian
+	}
+	wide := h[4] == 2
+	at, size, count := int64(order.Uint32(h[28:])), int64(order.Uint16(h[42:])), int64(order.Uint16(h[44:]))
+	if wide {
+		at, size, count = int64(order.Uint64(h[32:])), int64(order.Uint16(h[54:])), int64(order.Uint16(h[56:]))
+	}
+	if kind := order.Uint16(h[16:]); kind != 2 && kind != 3 || size < 32 || count > 64 {
+		return false
+	}
+	high := false
+	for range count {
+		p, err := ReadFull(data, at, min(size, 56))
+		if err != nil || wide && size < 56 {
+			return false
+		}
+		at += size
+		switch order.Uint32(p) {
+		case 1: // PT_LOAD
+			if wide {
+				high = high || order.Uint64(p[16:]) >= 1<<63
+			} else {
+				high = high || order.Uint32(p[8:]) >= 1<<30
+			}
+		case 2, 3: // PT_DYNAMIC of shared libraries, PT_INTERP
+			if !wide || order.Uint32(p) == 3 {
+				return false
+			}
+		}
+	}
+	return high
+}
