@@ -15,10 +15,14 @@ var List = []*Reader{
 	ZBoot,
 	ZImage,
 
-	// Without a magic: tried on what no other opened.
-	DLink,
-	UBootEnv,
-	UImageOther,
+	// Archives.
+	Deb, // before Ar, which it is too
+	Ar,
+	Cpio,
+	Tar,
+	Zip,
+
+	// Compressed streams.
 	Gzip,
 	XZ,
 	Bzip2,
@@ -28,4 +32,10 @@ var List = []*Reader{
 	LZMA,
 	Zlib,
 	RawKernel,
+
+	// Without a magic: tried on what no other opened.
+	DLink,
+	UBootEnv,
+	UImageOther,
+	ZipBehind,
 }
