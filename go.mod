@@ -16,7 +16,10 @@ require golang.org/x/crypto v0.58.0
 
 require mvdan.cc/sh/v3 v3.14.1
 
-require golang.org/x/net v0.60.0
+require (
+	golang.org/x/net v0.60.0
+	golang.org/x/tools v0.51.0
+)
 
 require (
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
