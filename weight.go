@@ -39,6 +39,7 @@ const (
 	Control  Gain = iota // root shell, commands, uid 0
 	UserData             // user-level access, reading data
 	Change               // others can change the product without a checked signature
+	Capture              // camera, microphone, screen, location; its reach is remote if the program can also send
 	Contact              // the product can be talked to, or talks, and no more is shown
 )
 
@@ -64,6 +65,11 @@ func Weigh(gain Gain, reach Reach, hidden Hidden, clear bool) Weight {
 		return controlWeight(reach).Down(1 + lighter(hidden))
 	case Change:
 		return changeWeight(reach, hidden, clear)
+	case Capture:
+		if reach == Remote {
+			return High
+		}
+		return Low
 	}
 	if hidden == Open && clear {
 		return Medium

@@ -15,4 +15,5 @@ type Detector = detect.Detector[*product.Product]
 var All = []*Detector{
 	Account,
 	Destination,
+	Sensor,
 }
