@@ -13,6 +13,7 @@ import (
 	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/detect"
 	"github.com/doorward/doorward/internal/product"
+	"github.com/doorward/doorward/internal/unpack"
 )
 
 // Destination finds the fixed hosts that a product contacts.
@@ -21,7 +22,8 @@ var Destination = &Detector{
 	Doc: "Finds fixed hosts and addresses that the product contacts: in commands of scripts, in configurations, and as endpoints in programs that open " +
 		"connections. Says what contacts them, and whether in the clear. Leaves out licences, XML namespaces, documentation, examples, reserved names and private addresses.",
 	Kinds:    []doorward.Kind{doorward.KindDestination},
-	Patterns: append([]string{"://"}, netImports...),
+	Requires: []string{"startup", "executable"},
+	Patterns: append(slices.Clone(netImports), devicePatterns...),
 	Scope:    detect.ProductAll,
 	Run:      runDestination,
 }
@@ -53,8 +55,11 @@ func runDestination(_ context.Context, p *product.Product, out *detect.Sink) err
 		case f.Type.Executable():
 			out.Looked(doorward.KindDestination, 1, "program")
 			all = append(all, programSightings(f)...)
+		case f.Type == unpack.TypeData:
+			all = append(all, tableSightings(f)...)
 		}
 	}
+	all = append(all, eventSightings(p)...)
 	byHost := map[string][]sighting{}
 	for _, s := range all {
 		byHost[s.host] = append(byHost[s.host], s)
@@ -187,7 +192,14 @@ func (s sighting) describe(d *doorward.Door) {
 	} else {
 		where = s.file.WhereAt(s.offset)
 		ev.Offset = &s.offset
-		ev.Note = "an endpoint in a program that opens connections; that it is used is assumed"
+		if s.file.Type.Executable() && s.certainty == doorward.Likely {
+			ev.Note = "an endpoint in a program that opens connections; that it is used is assumed"
+		}
+	}
+	for _, old := range d.Evidence {
+		if old.Path == ev.Path && old.Line == ev.Line && ev.Line > 0 {
+			return // the same line, read as text and as an event
+		}
 	}
 	d.Where = append(d.Where, where...)
 	d.Evidence = append(d.Evidence, ev)

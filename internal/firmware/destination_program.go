@@ -2,6 +2,7 @@ package firmware
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 
 	"github.com/doorward/doorward"
@@ -29,6 +30,7 @@ func programSightings(f *product.File) []sighting {
 		return nil
 	}
 	b := f.Bytes()
+	data := productData(f)
 	secure := bytes.Contains(b, []byte("SSL_connect")) || bytes.Contains(b, []byte("mbedtls_ssl_handshake")) || bytes.Contains(b, []byte("wolfSSL_connect")) || bytes.Contains(b, []byte("gnutls_handshake"))
 	var found []sighting
 	n := 0
@@ -42,7 +44,7 @@ func programSightings(f *product.File) []sighting {
 		if e.scheme == "" && !secure {
 			hit.scheme = "tcp"
 		}
-		if carriesData(s) {
+		if hit.payload = data; carriesData(s) {
 			hit.payload = s
 		}
 		found = append(found, hit)
@@ -74,24 +76,44 @@ func looksLikeSymbol(b []byte, off, n int) bool {
 	return bytes.Contains(around, []byte("\x00.text\x00")) || bytes.Contains(around, []byte("\x00__libc_start_main\x00")) || bytes.Contains(around, []byte(".so."))
 }
 
+// identifying is a format that puts a unit's identity, or what it captured,
+// into a message.
+var identifying = regexp.MustCompile(`(?i)\b(x-)?(sn|serial|serial_?no|mac|imei|imsi|uuid|guid|dev(ice)?_?id|cam_?id|uid|ssid|passwd|password|user|hostname|fw_?ver|version|lat|lon)["']?\s*[=:]\s*["']?%[0-9]*[sdxlu]`)
+
+// productData is what shows that a program sends data of the product: a message
+// format with the unit's identity, or that it captures.
+func productData(f *product.File) string {
+	if list := capturesOf(f); len(list) > 0 {
+		return list[0].shown
+	}
+	found := ""
+	forStrings(f.Bytes(), 5, func(_ int, s string) bool {
+		if identifying.MatchString(s) && strings.Contains(s, "HTTP/") || identifying.MatchString(s) && strings.ContainsAny(s, "&?{") {
+			found = s
+		}
+		return found == ""
+	})
+	return found
+}
+
 // carriesData says that a format string puts values of the product into a URL.
 func carriesData(s string) bool {
 	_, query, ok := strings.Cut(s, "?")
 	return ok && strings.Contains(query, "%")
 }
 
-// forStrings calls f for each printable run of at least n characters that ends
-// with a NUL, as C's strings do, until f returns false.
+// forStrings calls f for each run of at least n printable characters and line
+// ends that ends with a NUL, as C's strings do, until f returns false.
 func forStrings(b []byte, n int, f func(off int, s string) bool) {
 	start := -1
 	for i, c := range b {
 		switch {
-		case c >= 0x20 && c < 0x7f:
+		case c >= 0x20 && c < 0x7f, c == '\n', c == '\r', c == '\t':
 			if start < 0 {
 				start = i
 			}
 			continue
-		case c == 0 && start >= 0 && i-start >= n && i-start <= 1024:
+		case c == 0 && start >= 0 && i-start >= n && i-start <= 2048:
 			if !f(start, string(b[start:i])) {
 				return
 			}

@@ -31,6 +31,26 @@ func TestDestinationInText(t *testing.T) {
 	}
 }
 
+// TestDestinationOfEvents has a host that only a sourced file completes.
+func TestDestinationOfEvents(t *testing.T) {
+	got := lines(doorsOf(t, Destination,
+		file{path: "etc/inittab", text: "::sysinit:/etc/init.d/rcS\n"},
+		file{path: "etc/init.d/rcS", text: "#!/bin/sh\n. /etc/release\nwget -q -O /dev/null \"http://stat.$DOMAIN/p?mac=$MAC\"\n", mode: 0o755},
+		file{path: "etc/release", text: "DOMAIN=vendorco-net.com\n"},
+		file{path: "usr/bin/wget", text: "x", mode: 0o755},
+	), "host", "port", "program", "cleartext")
+	if want := []string{"destination medium host=stat.vendorco-net.com port=80 program=wget cleartext=true"}; !slices.Equal(got, want) {
+		t.Errorf("want %q, got %q", want, got)
+	}
+}
+
+func TestDestinationInSettings(t *testing.T) {
+	got := lines(doorsOf(t, Destination, file{path: "usr/share/nvram.bin", text: "lan_ip=192.168.0.1\x00ntp_server0=1.pool.ntp.org\x00a=b\x00wan_proto=dhcp\x00"}), "host")
+	if want := []string{"destination low host=1.pool.ntp.org"}; !slices.Equal(got, want) {
+		t.Errorf("want %q, got %q", want, got)
+	}
+}
+
 func TestDestinationLeavesAlone(t *testing.T) {
 	for _, f := range []file{
 		{path: "etc/init.d/a", text: "#!/bin/sh\n# wget http://old.vendorco.com/x\n"},

@@ -13,7 +13,7 @@ import (
 var contacting = regexp.MustCompile(`(?:^|[\s;|&({` + "`" + `"'/])(wget|curl|nc|ncat|netcat|socat|ftpget|ftpput|tftp|ftp|lftp|ssh|scp|sftp|dbclient|rsync|ntpd|ntpdate|ntpclient|sntp|chronyd|rdate|mosquitto_pub|mosquitto_sub|git|telnet|openvpn|wg|sendmail|msmtp|logger|uclient-fetch|snmptrap|stunnel|autossh|aria2c|inadyn|ddclient|ez-ipupdate|http_get)(?:[\s"']|$)`)
 
 // hostKey are names of settings whose value is a host.
-var hostKey = regexp.MustCompile(`(?i)(server|host|url|uri|addr|address|domain|broker|endpoint|gateway|peer|remote|upstream|ntp|acs|cloud|portal|proxy|target|relay|stun|turn|syslog|log_ip|report|upload|dst|dest)[a-z0-9_.\]-]*$`)
+var hostKey = regexp.MustCompile(`(?i)(server|host|url|uri|addr|address|broker|endpoint|gateway|peer|remote|upstream|ntp|acs|cloud|portal|proxy|target|relay|stun|turn|syslog|log_ip|report|upload|dst|dest)[a-z0-9_.\]-]*$`)
 
 // sends are parts of a command that hand over data.
 var sends = regexp.MustCompile(`(\s(-d|-F|-T|--data[a-z-]*|--form|--upload-file|--post-data|--post-file|--body-data|-m)[\s=]\S+|[?&][a-z_]+=["']?\$[{(]?[a-zA-Z]|\|\s*(nc|ncat|netcat|curl|socat|telnet)\s)`)
@@ -91,15 +91,7 @@ func lineSightings(line string, script bool, vars map[string]string) []sighting 
 			continue
 		}
 		s := sighting{endpoint: e, text: line, program: command, payload: strings.TrimSpace(payload)}
-		switch command {
-		case "ntpd", "ntpdate", "ntpclient", "sntp", "rdate", "chronyd":
-			s.scheme, s.port, s.payload = "", 123, ""
-		case "nc", "ncat", "netcat", "telnet", "tftp", "ftpput", "ftpget", "ftp":
-			if s.scheme == "" {
-				s.scheme = "tcp"
-			}
-			s.port = portAfter(line, e.host, s.port)
-		}
+		s.bySort(line)
 		if command != "" {
 			s.certainty = doorward.Shown
 		}
@@ -145,7 +137,7 @@ func expandVariables(line string, vars map[string]string) string {
 var (
 	urlRE     = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+]{1,9}://[^\s"'<>|\\]+`)
 	tokenRE   = regexp.MustCompile(`[A-Za-z0-9_][A-Za-z0-9_.-]*\.[A-Za-z0-9-]+(?::[0-9]{1,5})?`)
-	settingRE = regexp.MustCompile(`(?i)^\s*(?:option|list|server|pool|peer|remote|host|address|upstream|mqtt_server|ntp_server|<(?:[a-z]+:)?[a-z_]*(?:server|host|url|addr|address|domain|broker|ntp)[a-z0-9_]*>|"[a-z0-9_.-]*(?:server|host|url|uri|addr|address|domain|broker|endpoint|ntp|cloud)[a-z0-9_]*"\s*:|[a-z0-9_.-]*(?:server|host|url|domain|broker|endpoint)[a-z0-9_]*\s*[: ])`)
+	settingRE = regexp.MustCompile(`(?i)^\s*(?:option|list|server|pool|peer|remote|host|address|upstream|mqtt_server|ntp_server|<(?:[a-z]+:)?[a-z_]*(?:server|host|url|addr|address|broker|ntp)[a-z0-9_]*>|"[a-z0-9_.-]*(?:server|host|url|uri|addr|address|broker|endpoint|ntp|cloud)[a-z0-9_]*"\s*:|[a-z0-9_.-]*(?:server|host|url|broker|endpoint)[a-z0-9_]*\s*[: ])`)
 )
 
 // settingWord says that a line without "=" sets a host: "server time.example",

@@ -18,10 +18,13 @@ var Sensor = &Detector{
 		"that they import, the devices that they open, and the commands that scripts call; and the permissions of Android applications.",
 	Kinds:    []doorward.Kind{doorward.KindSensor},
 	Requires: []string{"executable"},
-	Patterns: append([]string{"/dev/video", "/dev/dsp", "/dev/audio", "/dev/snd/pcm", "/dev/fb0", "/dev/graphics/fb0"}, androidPatterns()...),
+	Patterns: append(androidPatterns(), devicePatterns...),
 	Scope:    detect.ProductAll,
 	Run:      runSensor,
 }
+
+// devicePatterns are the devices from which data is captured.
+var devicePatterns = []string{"/dev/video", "/dev/dsp", "/dev/audio", "/dev/snd/pcm", "/dev/fb0", "/dev/graphics/fb0"}
 
 // capture is one thing that a program can capture.
 type capture struct {
