@@ -71,7 +71,6 @@ daemon webui.mipsel 80 "Server: GoAhead-Webs"
 daemon dropbear.arm 22 "SSH-2.0-dropbear_2014.63"
 daemon boa.arm 80 "Server: Boa/0.94.13" -DCONF='"/etc/boa.conf"'
 daemon onvifd.arm 8899 "SOAP onvif device"
-daemon goahead.arm 80 "Server: GoAhead-Webs"
 daemon lighttpd.arm 80 "lighttpd/1.4.55" -DCONF='"/etc/lighttpd/lighttpd.conf"'
 daemon smbd.arm 445 "Samba 3.6.25" -DCONF='"/etc/samba/smb.conf"'
 daemon rsync.arm 873 "@RSYNCD: 30.0" -DCONF='"/etc/rsyncd.conf"'
@@ -102,7 +101,7 @@ tool agetty.arm64 "agetty from util-linux 2.37.4"
 tool login.arm64 "login from util-linux 2.37.4"
 tool sudo.arm "Sudo version 1.8.6p7"
 tool wpa_supplicant.arm "wpa_supplicant v2.5"
-tool rootcfg.arm "rootcfg 0.9"
+make_elf libhdhook.arm tool -shared -fPIC -DNAME='"hdhook"' -DTEXT='"hdhook 1"'
 tool init.arm "init"
 tool sh.arm "mksh"
 tool setuid.x64 "util-linux 2.38.1" -DDROPS
@@ -128,3 +127,27 @@ make_elf diag.cgi.mipsel cgi -DOPEN
 make_elf status.cgi.mipsel cgi
 make_elf su.arm su -DSHELL='"/system/bin/sh"'
 make_elf cfgroot.arm su -DSHELL='"/bin/sh"'
+daemon rshd.arm 514 "rshd"
+daemon xinetd.arm 0 "xinetd Version 2.3.14"
+daemon mdnsresp.arm64 5353 "mDNSResponder" -DSOCK=SOCK_DGRAM
+tool smbpasswd.arm "smbpasswd: Version 3.6.25"
+tool curl.arm "curl 7.29.0 (arm-unknown-linux-gnueabi) libcurl/7.29.0"
+tool setuid.arm "run-as" -DDROPS
+tool bash.arm64 "GNU bash, version 5.1.16(1)-release (aarch64-poky-linux-gnu)"
+tool python3.arm64 "Python 3.10.7"
+tool ping.arm64 "ping from iputils 20211215"
+tool setuid.arm64 "util-linux 2.37.4" -DDROPS
+tool dash.x64 "dash"
+tool cron.x64 "cron 3.0pl1-162"
+tool openvpn.arm "OpenVPN 2.4.0"
+tool openssl.mipsel "OpenSSL 1.1.1n  15 Mar 2022"
+tool curl.mipsel "curl 7.81.0 (mipsel-openwrt-linux-gnu) libcurl/7.81.0"
+make_elf mkusers.mips mkusers -DKDIAG='"$1$kd5diag$7iy.D3xBsqe/hFXHCMq3q/"' -DKDFTP='"KfGopSjiicVOs"'
+daemon httpd.mips 80 "Server: mini_httpd/1.30 26Oct2018"
+daemon vsftpd.mips 21 "220 (vsFTPd 2.0.5)" -DCONF='"/etc/vsftpd.conf"'
+daemon snmpd.mips 161 "NET-SNMP version 5.4.1" -DSOCK=SOCK_DGRAM -DCONF='"/etc/snmpd.conf"'
+daemon capwapd.mips 5246 "capwap" -DSOCK=SOCK_DGRAM
+tool runsvdir.mips "runit 2.1.2"
+tool fw_printenv.mips "fw_printenv 2014.04"
+tool curl.mips "curl 7.40.0 (mips-unknown-linux-gnu) libcurl/7.40.0"
+bb busybox-ka5.mips "1.22.1 (2016-06-01 11:45:12 CEST)" telnetd tftp
