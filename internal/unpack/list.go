@@ -6,6 +6,7 @@ var List = []*Reader{
 	BzImage,
 	FIT, // before DTB, which it is too
 	DTB,
+	Cramfs,
 	Ext,
 	Squashfs,
 	JFFS2,
