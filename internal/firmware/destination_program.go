@@ -88,7 +88,7 @@ func productData(f *product.File) string {
 	}
 	found := ""
 	forStrings(f.Bytes(), 5, func(_ int, s string) bool {
-		if identifying.MatchString(s) && strings.Contains(s, "HTTP/") || identifying.MatchString(s) && strings.ContainsAny(s, "&?{") {
+		if !strings.Contains(s, "://") && identifying.MatchString(s) && (strings.Contains(s, "HTTP/") || strings.ContainsAny(s, "&?{")) {
 			found = s
 		}
 		return found == ""

@@ -27,12 +27,16 @@ func textSightings(f *product.File) []sighting {
 	}
 	vars := map[string]string{}
 	var found []sighting
+	ports := map[int]int{} // line -> port, of settings
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimSpace(line)
 		if line == "" || isComment(line) {
 			continue
+		}
+		if m := portSetting.FindStringSubmatch(line); m != nil && !script {
+			_, ports[n] = splitPort("x:" + m[1])
 		}
 		for _, s := range lineSightings(line, script, vars) {
 			s.file, s.line = f, n
@@ -42,7 +46,22 @@ func textSightings(f *product.File) []sighting {
 			found = append(found, s)
 		}
 	}
+	givePorts(found, ports)
 	return found
+}
+
+var portSetting = regexp.MustCompile(`(?i)^[\s"'<]*[a-z0-9_.]*port["'>]*\s*[=: ]\s*["'>]?(\d{2,5})["'<,;\s]*(?:</[a-z]*port>)?$`)
+
+// givePorts gives a host whose setting has no port that of a neighbouring line:
+// broker=x, port=8883.
+func givePorts(found []sighting, ports map[int]int) {
+	for i := range found {
+		for _, near := range []int{1, -1, 2, -2} {
+			if s := &found[i]; s.port == 0 && s.url == "" {
+				s.port = ports[s.line+near]
+			}
+		}
+	}
 }
 
 func isComment(line string) bool {
@@ -86,6 +105,9 @@ func lineSightings(line string, script bool, vars map[string]string) []sighting 
 	if command != "" {
 		payload = sends.FindString(line)
 	}
+	if script && command == "" && !(isSetting && hostKey.MatchString(strings.TrimSpace(key))) && !literalURL.MatchString(line) {
+		return nil // a text that the script shows
+	}
 	for _, e := range endpointsOf(line, command != "", isSetting && hostKey.MatchString(strings.TrimSpace(key)) || settingWord(line)) {
 		if command == "" && isCited(e.host) {
 			continue
@@ -99,6 +121,9 @@ func lineSightings(line string, script bool, vars map[string]string) []sighting 
 	}
 	return found
 }
+
+// literalURL is a URL that is a string by itself.
+var literalURL = regexp.MustCompile(`["'][a-z]{2,6}://[^\s"']+["']`)
 
 func stripTrailingComment(line string) string {
 	if i := strings.Index(line, " #"); i > 0 && strings.Count(line[:i], `"`)%2 == 0 {

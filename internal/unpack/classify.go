@@ -111,12 +111,21 @@ func classifyHead(b []byte) Type {
 	if len(b) == 0 || isText(b) {
 		return TypeText
 	}
+	if isKeyring(b) {
+		return TypeMedia
+	}
 	for _, m := range mediaMagics {
 		if end := int(m.At) + len(m.Bytes); len(b) >= max(end, 16) && string(b[m.At:end]) == m.Bytes {
 			return TypeMedia
 		}
 	}
 	return TypeData
+}
+
+// isKeyring knows a transferable OpenPGP public key (RFC 4880, sections 4.2 and
+// 5.5.2): a packet of tag 6 with a two-byte length, version 4.
+func isKeyring(b []byte) bool {
+	return len(b) > 10 && (b[0] == 0x99 && b[3] == 4 || b[0] == 0x98 && b[2] == 4 || b[0] == 0xc6 && (b[2] == 4 || b[3] == 4))
 }
 
 func peOffset(b []byte) bool {

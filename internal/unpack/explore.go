@@ -213,10 +213,14 @@ func (x *explorer) leaf(c *Content, data Bytes, w *work, raw bool) {
 		c.Type = TypeCarved
 		return
 	}
-	if raw || c.Type == TypeEncrypted || (c.Type == TypeCompressed && c.Size >= 4096) {
+	if raw || c.Type == TypeEncrypted || (c.Type == TypeCompressed && c.Size >= 4096 && c.Entropy >= packedEntropy) {
 		c.Gaps = append(c.Gaps, Gap{0, c.Size, gapReason(c.Type), class.Note})
 	}
 }
+
+// packedEntropy is the entropy, in bits per byte, from which a file of a tree is
+// taken for packed: tables reach 7.5.
+const packedEntropy = 7.8
 
 // tryReaders opens bytes that start with an object, and whatever follows it.
 func (x *explorer) tryReaders(c *Content, data Bytes, head []byte, w *work) bool {

@@ -40,7 +40,7 @@ const (
 	TypeELF        Type = "elf"        //
 	TypePE         Type = "pe"         //
 	TypeMachO      Type = "macho"      //
-	TypeMedia      Type = "media"      // pictures, sound, fonts: nothing in them runs
+	TypeMedia      Type = "media"      // pictures, sound, fonts, key rings: nothing in them runs
 	TypeCode       Type = "code"       // raw machine code
 	TypeCompressed Type = "compressed" // dense, with a structure of packed data
 	TypeEncrypted  Type = "encrypted"  // dense and without structure
