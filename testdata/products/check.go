@@ -363,7 +363,7 @@ func (a *archive) whole(data []byte) {
 			a.bad(0, "%s: no such file", line)
 		}
 	}
-	for _, bad := range []string{"@@", "/root/go"} {
+	for _, bad := range []string{"@@", "\r"} {
 		if bytes.Contains(data, []byte(bad)) {
 			a.bad(0, "contains %s", bad)
 		}
