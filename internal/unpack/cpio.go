@@ -156,7 +156,7 @@ func (c *cpioReader) settleLinks() {
 }
 
 func (c *cpioReader) entry(h *cpioHead, name string, content Bytes) *Entry {
-	e := &Entry{Path: name, Mode: posixMode(uint32(h.mode)), UID: int(h.uid), GID: int(h.gid), ModTime: time.Unix(int64(h.mtime), 0).UTC(), Order: c.at}
+	e := &Entry{Path: name, Mode: unixMode(uint32(h.mode)), UID: int(h.uid), GID: int(h.gid), ModTime: time.Unix(int64(h.mtime), 0).UTC(), Order: c.at}
 	if e.Mode&fs.ModeDevice != 0 {
 		e.Major, e.Minor = uint32(h.major), uint32(h.minor)
 	}
@@ -210,13 +210,23 @@ func (c *cpioReader) header() (*cpioHead, error) {
 	case len(b) >= 26 && binary.BigEndian.Uint16(b) == 0o070707:
 		h = cpioBinary(b, binary.BigEndian)
 	}
-	if h == nil || h.name < 1 || h.name > cpioNameMax || h.size > 1<<40 || posixMode(uint32(h.mode))&fs.ModeIrregular != 0 {
+	if h == nil || h.name < 1 || h.name > cpioNameMax || h.size > 1<<40 || !knownType(uint32(h.mode)) {
 		if len(b) < 26 {
 			return nil, fmt.Errorf("cpio: cut off at 0x%x", c.at)
 		}
 		return nil, fmt.Errorf("cpio: no header at 0x%x", c.at)
 	}
 	return h, nil
+}
+
+// knownType says that the type bits of a mode word are those of a file; the
+// trailer has none.
+func knownType(mode uint32) bool {
+	switch mode & 0o170000 {
+	case 0, 0o010000, 0o020000, 0o040000, 0o060000, 0o100000, 0o120000, 0o140000:
+		return true
+	}
+	return false
 }
 
 // digits reads fields of digits of the given widths.

@@ -55,7 +55,12 @@ func Explore(ctx context.Context, name string, data Bytes, opt Options) (*Result
 func ExploreTree(ctx context.Context, name string, object *Object, opt Options) (*Result, error) {
 	x := newExplorer(ctx, opt)
 	defer x.cancel()
-	c := &Content{Type: TypeObject, Reader: object.Format, Object: object}
+	reader := object.Format
+	if images := openImages(x.ctx, x.budget, object.Entries); images != nil {
+		reader, object = OCI.Name, images
+		object.System = true // a tree, if an empty one beside several images
+	}
+	c := &Content{Type: TypeObject, Reader: reader, Object: object}
 	x.open(c, &work{done: make(chan struct{}), raw: true, content: c})
 	c.SHA256, c.Size = treeDigest(c)
 	return &Result{&Node{Step: name, Size: c.Size, Content: c}, x.budget}, nil
@@ -284,6 +289,10 @@ func (x *explorer) open(c *Content, w *work) {
 		if p := o.Parts[i]; p.Data != nil {
 			n := c.Children[base+i]
 			n.Size = p.Data.Size()
+			if p.Object != nil {
+				x.fillOpened(n, p.Data, region{0, &Reader{Name: c.Reader}, p.Object}, w)
+				return
+			}
 			x.fillOrNote(n, p.Data, w, w.raw || p.Name != "")
 		}
 	})

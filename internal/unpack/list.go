@@ -21,6 +21,7 @@ var List = []*Reader{
 	Deb, // before Ar, which it is too
 	Ar,
 	Cpio,
+	OCI, // before Tar, which it is too
 	Tar,
 	Zip,
 

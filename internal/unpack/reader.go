@@ -82,6 +82,10 @@ type Part struct {
 	Offset int64 // of the part in the object's input, for the picture; -1 if it has none (decoded)
 	Info   map[string]string
 	Format string // if the header says what it is: "kernel", "ramdisk", "script"
+
+	// Object is set if the part is open already, since it is made of several
+	// pieces: a container image of its layers. Data is what identifies it then.
+	Object *Object
 }
 
 // Gap is a part of an object that could not be read.

@@ -314,7 +314,7 @@ func dosTime(date, clock uint16) time.Time {
 func (m *zipMember) mode() fs.FileMode {
 	folder := strings.HasSuffix(m.name, "/")
 	if host := m.madeBy >> 8; (host == 3 || host == 19) && m.attributes>>16 != 0 {
-		mode := posixMode(m.attributes >> 16)
+		mode := unixMode(m.attributes >> 16)
 		if folder {
 			mode |= fs.ModeDir
 		}
