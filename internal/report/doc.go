@@ -14,7 +14,7 @@ import (
 )
 
 // Formats are the formats that Write knows.
-var Formats = []string{"text", "json", "sarif", "cyclonedx"}
+var Formats = []string{"text", "json", "sarif", "html", "cyclonedx"}
 
 // Options are what the reader of a report can choose.
 type Options struct {
@@ -39,6 +39,8 @@ func Write(w io.Writer, format string, r *doorward.Report, opt Options) error {
 		return WriteJSON(w, r)
 	case "sarif":
 		return writeSARIF(w, r)
+	case "html":
+		return writeHTML(w, r)
 	case "cyclonedx":
 		return writeCycloneDX(w, r)
 	}

@@ -74,7 +74,7 @@ func firstDifference(got, want string) string {
 
 func TestGolden(t *testing.T) {
 	for format, name := range map[string]string{
-		"text": "sample.txt", "json": "sample.out.json", "sarif": "sample.sarif", "cyclonedx": "sample.cdx.json",
+		"text": "sample.txt", "json": "sample.out.json", "sarif": "sample.sarif", "cyclonedx": "sample.cdx.json", "html": "sample.html",
 	} {
 		t.Run(format, func(t *testing.T) { golden(t, name, written(t, format, sample(t), report.Options{})) })
 	}
