@@ -11,6 +11,8 @@ var List = []*Reader{
 	Squashfs,
 	JFFS2,
 	TRX,
+	UBI,
+	UBIFS,
 	UBootDefaults,
 	UImage,
 	VMLinux,
