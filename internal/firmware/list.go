@@ -17,4 +17,5 @@ var All = []*Detector{
 	Privilege,
 	Destination,
 	Sensor,
+	Service,
 }

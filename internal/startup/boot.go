@@ -13,7 +13,7 @@ import (
 func (e *engine) volume() {
 	c := context{manager: "rc", trigger: "boot"}
 	e.firstProgram(c)
-	e.inittab(e.v.File("etc/inittab"))
+	e.inittab(e.file("/etc/inittab"))
 	e.systemd()
 	e.upstart()
 	e.android()
@@ -197,7 +197,7 @@ func (e *engine) profile(c context) {
 // rcLinks runs the S links of run levels that an init reads by convention,
 // where no script was seen to do so.
 func (e *engine) rcLinks(c context) {
-	openwrt := e.v.Exists("etc/rc.common")
+	openwrt := (e.file("/etc/rc.common") != nil)
 	for _, folder := range e.rcFolders() {
 		names := e.fs.names(folder)
 		sort.Strings(names)
@@ -249,11 +249,11 @@ func (e *engine) rcFolders() []string {
 	}
 	level := e.runLevel()
 	switch {
-	case e.v.Exists("etc/rc.common"):
+	case (e.file("/etc/rc.common") != nil):
 		add("/etc/rc.d")
 	case level != "":
 		add("/etc/rcS.d", "/etc/rc.d/rcS.d", "/etc/rc"+level+".d", "/etc/rc.d/rc"+level+".d")
-	case e.v.File("etc/inittab") == nil && e.v.File("etc/init.d/rcS") == nil && !e.hasSystemd():
+	case e.file("/etc/inittab") == nil && e.file("/etc/init.d/rcS") == nil && !e.hasSystemd():
 		add("/etc/rcS.d", "/etc/rc2.d", "/etc/rc3.d", "/etc/rc5.d", "/etc/rc.d/rcS.d", "/etc/rc.d/rc3.d", "/etc/rc.d/rc5.d", "/etc/rc.d")
 	}
 	return list
@@ -261,7 +261,7 @@ func (e *engine) rcFolders() []string {
 
 // runLevel is the level of System V's inittab; "" if there is none.
 func (e *engine) runLevel() string {
-	f := e.v.File("etc/inittab")
+	f := e.file("/etc/inittab")
 	if f == nil {
 		return ""
 	}
@@ -314,7 +314,7 @@ func (e *engine) rcLocal(c context) {
 		if e.hasSystemd() && f.Mode().Perm()&0o111 == 0 {
 			continue
 		}
-		if !e.hasSystemd() && e.runLevel() == "" && e.v.File("etc/inittab") != nil && !e.v.Exists("etc/rc.common") {
+		if !e.hasSystemd() && e.runLevel() == "" && e.file("/etc/inittab") != nil && !(e.file("/etc/rc.common") != nil) {
 			continue // busybox runs it only if a script does
 		}
 		e.initScript(f, p, "start", c)

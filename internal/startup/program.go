@@ -43,13 +43,15 @@ type programString struct {
 // tools, whose strings are their help.
 func commandStrings(b []byte) []programString {
 	var list []programString
-	runs := false
+	runs, shell, dashC := false, false, false
 	for off := 0; off < len(b); {
 		end := bytes.IndexByte(b[off:], 0)
 		if end < 0 {
 			end = len(b) - off
 		}
 		t := b[off : off+end]
+		shell = shell || string(t) == "/bin/sh"
+		dashC = dashC || string(t) == "-c"
 		switch {
 		case len(t) < 4:
 		case len(t) < 14 && runsCommands[string(t)]:
@@ -64,7 +66,7 @@ func commandStrings(b []byte) []programString {
 		}
 		off += end + 1
 	}
-	if !runs {
+	if !runs && !(shell && dashC) { // system() built in
 		return nil
 	}
 	return list

@@ -1,0 +1,449 @@
+package firmware
+
+import (
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/startup"
+)
+
+// special applies what is known of a daemon's arguments and configuration; it
+// returns one service for each port, none if nothing listens.
+func (s *services) special(x service) []service {
+	e := x.event
+	c := &config{}
+	if x.daemon.skip {
+		return s.sometimes(x)
+	}
+	ports := argumentPorts(e.Args, x.daemon.options)
+	switch x.daemon.name {
+	case "telnetd":
+		s.telnet(&x)
+		if v, ok := option(e.Args, "-b"); ok {
+			if p, ok := addressPort(v); ok {
+				ports = []port{p}
+			}
+		}
+	case "sshd":
+		c = s.sshd(&x)
+		ports = append(ports, pick(ports, c.ports("Port", "ListenAddress"))...)
+	case "dropbear":
+		s.dropbear(&x)
+	case "adbd":
+		ports = s.adb(e)
+		if len(ports) == 0 {
+			return nil // over USB: a debug interface
+		}
+	case "gdbserver":
+		if len(e.Args) == 0 {
+			return nil
+		}
+		for _, a := range plain(e.Args) {
+			if p, ok := addressPort(a); ok && strings.Contains(a, ":") {
+				ports = append(ports, p)
+			}
+		}
+	case "nc":
+		return s.netcat(x, ports)
+	case "socat":
+		return s.socat(x)
+	case "tcpsvd":
+		return s.tcpsvd(x)
+	case "vsftpd", "ftpd", "proftpd", "pure-ftpd":
+		ports = append(ports, s.ftp(&x)...)
+	case "tftpd":
+		if flag(e.Args, 'c') || contains(e.Args, "--create") {
+			x.gain = doorward.Control
+			x.notes = append(x.notes, "it takes files too")
+		}
+	case "rsync":
+		if !contains(e.Args, "--daemon") {
+			return nil
+		}
+		ports = append(ports, s.rsync(&x)...)
+	case "snmpd":
+		ports = append(ports, s.snmp(&x)...)
+	case "smbd":
+		s.samba(&x)
+	case "nfsd":
+		s.nfs(&x)
+	case "mosquitto", "redis-server", "mysqld", "postgres", "mongod":
+		ports = append(ports, s.database(&x)...)
+	case "dnsmasq":
+		return s.dnsmasq(x, ports)
+	case "x11vnc", "ttyd":
+		s.screen(&x)
+	case "iperf":
+		if !flag(e.Args, 's') && !contains(e.Args, "--server") {
+			return nil
+		}
+	case "openvpn":
+		c = s.config(e, fileOption(e.Args))
+		if contains(e.Args, "--client") || len(c.values("client")) > 0 || contains(e.Args, "--remote") {
+			return nil
+		}
+		ports = append(ports, c.ports("port", "lport")...)
+	case "stunnel":
+		c = s.config(e, fileOption(e.Args), "/etc/stunnel/stunnel.conf", "/etc/stunnel.conf")
+		if c.is("client", "yes") {
+			return nil
+		}
+		ports = append(ports, c.ports("accept", "bind")...)
+	default:
+		if x.gain == doorward.Contact && isWeb(x.daemon.words) {
+			ports = append(ports, s.web(&x)...)
+		} else if len(ports) == 0 {
+			ports = append(ports, s.portsOfConfig(e)...)
+		}
+	}
+	return x.each(ports)
+}
+
+// pick returns more only if there are none yet.
+func pick(have, more []port) []port {
+	if len(have) > 0 {
+		return nil
+	}
+	return more
+}
+
+func isWeb(words string) bool { return strings.Contains(words, "web server") }
+
+// each makes a service of each port; the usual ones if none are given.
+func (x service) each(ports []port) []service {
+	if x.event.Socket != "" {
+		ports = []port{socketPort(x.event.Socket)}
+	}
+	proto := "tcp"
+	if len(x.daemon.ports) > 0 {
+		proto = x.daemon.ports[0].proto
+	}
+	if len(ports) == 0 {
+		ports = x.daemon.ports
+	}
+	if len(ports) == 0 {
+		ports = []port{{proto: proto}}
+	}
+	var list []service
+	seen := map[port]bool{}
+	for _, p := range ports {
+		if p.proto == "" {
+			p.proto = proto
+		}
+		if seen[p] || len(list) >= 16 {
+			continue
+		}
+		seen[p] = true
+		y := x
+		y.port = p
+		if p.local {
+			y.reach = doorward.Local
+		}
+		list = append(list, y)
+	}
+	return list
+}
+
+// sometimes handles programs that listen only if their arguments say so.
+func (s *services) sometimes(x service) []service {
+	args := x.event.Args
+	switch x.daemon.name {
+	case "dockerd":
+		for i, a := range args {
+			if v, ok := strings.CutPrefix(a, "tcp://"); ok || i > 0 && args[i-1] == "-H" && strings.HasPrefix(a, "tcp://") {
+				if p, ok := addressPort(v); ok {
+					x.gain, x.hidden = doorward.Control, doorward.Open
+					x.setLogin(contains(args, "--tlsverify"))
+					if contains(args, "--tlsverify") {
+						x.hidden = doorward.Normal
+					}
+					return x.each([]port{p})
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// telnet reads which program a connection gets.
+func (s *services) telnet(x *service) {
+	e := x.event
+	login, ok := option(e.Args, "-l", "-L")
+	if strings.Contains(x.program, "in.telnetd") && !ok {
+		login, ok = option(e.Args, "-E")
+	}
+	if !ok {
+		if e.Volume != nil && inBox(e) && s.log.Source(e.Volume, "/bin/login") == nil {
+			x.notes = append(x.notes, "the product has no /bin/login, which it would ask")
+		}
+		return
+	}
+	if strings.Contains(login, " ") {
+		login = strings.Fields(login)[0]
+	}
+	rest := strings.Join(e.Args, " ")
+	switch {
+	case isShell(login):
+		x.openShell(login)
+	case strings.Contains(rest, "login -f ") || strings.Contains(rest, "login -f"):
+		x.openShell(login)
+		x.notes = append(x.notes, "login -f asks for no password")
+	case path.Base(login) == "login":
+	default:
+		s.shellScript(x, login)
+	}
+}
+
+// shellScript looks into a script that stands in for login.
+func (s *services) shellScript(x *service, login string) {
+	if x.event.Volume == nil {
+		return
+	}
+	f := s.log.Source(x.event.Volume, login)
+	if f == nil || !f.Type.IsText() {
+		if f != nil && boxed(f) && isShell(login) {
+			x.openShell(login)
+		}
+		return
+	}
+	asks := false
+	for i, line := range strings.Split(f.Text(), "\n") {
+		t := strings.TrimSpace(line)
+		if t == "" || t[0] == '#' {
+			continue
+		}
+		words := strings.Fields(t)
+		if strings.Contains(t, "/bin/login") || words[0] == "login" || words[0] == "exec" && len(words) > 1 && path.Base(words[1]) == "login" {
+			asks = true
+		}
+		last := words[0]
+		if words[0] == "exec" && len(words) > 1 {
+			last = words[1]
+		}
+		if isShell(last) && !asks {
+			x.openShell(login)
+			x.extra = append(x.extra, doorward.Evidence{What: t, Note: "the shell that a connection gets", Path: f.Path, Line: i + 1})
+			return
+		}
+	}
+}
+
+// sshd reads sshd_config: root with a password, or users without one.
+func (s *services) sshd(x *service) *config {
+	e := x.event
+	file, _ := option(e.Args, "-f")
+	c := s.config(e, file, "/etc/ssh/sshd_config", "/etc/sshd_config", "/etc/openssh/sshd_config", "/usr/etc/sshd_config", "/usr/local/etc/sshd_config")
+	passwords := !c.is("PasswordAuthentication", "no")
+	for _, key := range []string{"PermitRootLogin", "PermitEmptyPasswords", "PasswordAuthentication"} {
+		v := c.values(key)
+		if len(v) == 0 || strings.ToLower(v[0].value) != "yes" {
+			continue
+		}
+		note := map[string]string{"PermitRootLogin": "root can log in", "PermitEmptyPasswords": "an empty password is let in", "PasswordAuthentication": "passwords are let in"}[key]
+		if key == "PermitRootLogin" && passwords {
+			note = "root can log in with a password"
+			x.hidden = doorward.PerUnit
+			x.words = "SSH server, root may log in with a password"
+		}
+		if key == "PermitEmptyPasswords" && passwords {
+			x.hidden = doorward.Open
+		}
+		ev := doorward.Evidence{What: v[0].text, Note: note, Line: v[0].line}
+		if c.site.File != nil {
+			ev.Path = c.site.File.Path
+			if c.site.Line > 0 {
+				ev.Line = c.site.Line
+			}
+		}
+		x.extra = append(x.extra, ev)
+	}
+	return c
+}
+
+func (s *services) dropbear(x *service) {
+	if flag(x.event.Args, 'B') {
+		x.hidden = doorward.Open
+		x.notes = append(x.notes, "-B lets an empty password in")
+	}
+	if flag(x.event.Args, 's') {
+		x.notes = append(x.notes, "-s lets only keys in")
+	}
+}
+
+// adb reads the properties that make adbd listen.
+func (s *services) adb(e *startup.Event) []port {
+	var list []port
+	add := func(v string) {
+		if p, ok := addressPort(v); ok && !contains(portNumbers(list), v) {
+			list = append(list, p)
+		}
+	}
+	for _, name := range []string{"service.adb.tcp.port", "persist.adb.tcp.port", "persist.service.adb.tcp.port"} {
+		add(s.log.Settings[name])
+		for i := range s.log.Events {
+			if w := &s.log.Events[i]; w.Kind == startup.Set && w.Target == name && stateOf(w) != never {
+				add(w.Text)
+			}
+		}
+	}
+	for _, a := range e.Args {
+		if strings.Contains(a, "tcp:") || strings.Contains(a, "port=") {
+			add(a[strings.LastIndexAny(a, ":=")+1:])
+		}
+	}
+	return list
+}
+
+func portNumbers(list []port) []string {
+	var t []string
+	for _, p := range list {
+		t = append(t, strconv.Itoa(p.number))
+	}
+	return t
+}
+
+// netcat is a service only if it listens; with -e it hands out a program.
+func (s *services) netcat(x service, ports []port) []service {
+	args := x.event.Args
+	if !flag(args, 'l') && !contains(args, "--listen") {
+		return nil
+	}
+	proto := "tcp"
+	if flag(args, 'u') {
+		proto = "udp"
+	}
+	if len(ports) == 0 {
+		for _, a := range plain(args) {
+			if p, ok := addressPort(a); ok {
+				ports = []port{p}
+			}
+		}
+	}
+	for i := range ports {
+		ports[i].proto = proto
+	}
+	prog, ok := option(args, "-e", "--exec", "--sh-exec", "-c")
+	if !ok {
+		for i, a := range args { // busybox nc -ll -p 1 -e prog args; -le prog
+			if strings.HasPrefix(a, "-") && strings.HasSuffix(a, "e") && i+1 < len(args) {
+				prog, ok = args[i+1], true
+			}
+		}
+	}
+	if words := strings.Fields(prog); ok && len(words) > 0 && isShell(words[0]) {
+		x.openShell(words[0])
+	} else if t := x.event.By.Text; strings.Contains(t, "| /bin/sh") || strings.Contains(t, "|/bin/sh") || strings.Contains(t, "| sh") || strings.Contains(t, "sh -i") {
+		x.openShell("/bin/sh")
+	} else if ok && prog != "" {
+		x.gain = doorward.UserData
+		x.notes = append(x.notes, "it runs "+prog+" for whoever connects")
+	}
+	return x.each(ports)
+}
+
+// socat reads its addresses: one that listens, one that executes.
+func (s *services) socat(x service) []service {
+	var ports []port
+	shell := ""
+	for _, a := range plain(x.event.Args) {
+		kind, rest, _ := strings.Cut(a, ":")
+		kind = strings.ToUpper(kind)
+		value, opts, _ := strings.Cut(rest, ",")
+		switch {
+		case strings.HasSuffix(kind, "-LISTEN") || strings.HasSuffix(kind, "-L") && !strings.HasPrefix(kind, "UNIX"):
+			if strings.HasPrefix(kind, "UNIX") || strings.HasPrefix(kind, "ABSTRACT") || strings.HasPrefix(kind, "VSOCK") {
+				continue
+			}
+			p, ok := addressPort(value)
+			if !ok {
+				p = port{}
+			}
+			p.proto = "tcp"
+			if strings.HasPrefix(kind, "UDP") {
+				p.proto = "udp"
+			}
+			if i := strings.Index(opts, "bind="); i >= 0 {
+				host, _, _ := strings.Cut(opts[i+5:], ",")
+				p.local = loopback(strings.Trim(host, "[]"))
+			}
+			ports = append(ports, p)
+		case kind == "EXEC" || kind == "SYSTEM" || kind == "SHELL":
+			if words := strings.Fields(strings.Trim(value, `'"`)); len(words) > 0 && isShell(words[0]) {
+				shell = words[0]
+			} else {
+				x.gain = doorward.UserData
+				x.notes = append(x.notes, "it runs "+value+" for whoever connects")
+			}
+		}
+	}
+	if len(ports) == 0 {
+		return nil
+	}
+	if shell != "" {
+		x.openShell(shell)
+	}
+	return x.each(ports)
+}
+
+// tcpsvd starts a program for each connection: that program is the service.
+func (s *services) tcpsvd(x service) []service {
+	args := x.event.Args
+	i := 0
+	for i < len(args) && strings.HasPrefix(args[i], "-") {
+		if strings.IndexByte("cCbul", args[i][len(args[i])-1]) >= 0 && len(args[i]) == 2 {
+			i++
+		}
+		i++
+	}
+	if len(args)-i < 3 {
+		return nil
+	}
+	p, ok := addressPort(args[i+1])
+	if !ok {
+		p = port{}
+	}
+	p.local = loopback(args[i])
+	p.proto = "tcp"
+	if x.program == "udpsvd" {
+		p.proto = "udp"
+	}
+	name := path.Base(args[i+2])
+	rest := args[i+3:]
+	if name == "busybox" && len(rest) > 0 {
+		name, rest = rest[0], rest[1:]
+	}
+	x.program = name
+	if isShell(name) {
+		x.openShell(args[i+2])
+		return x.each([]port{p})
+	}
+	if d := daemons().daemons[name]; d != nil && !d.skip {
+		x.daemon, x.gain, x.words = d, d.gain, d.words
+		x.hidden = doorward.Open
+		x.setLogin(false)
+		if d.login == "login" || d.login == "admin" {
+			x.hidden = doorward.PerUnit
+			x.setLogin(true)
+		}
+		if d.name == "ftpd" {
+			busyboxFTP(&x, rest)
+		}
+	}
+	return x.each([]port{p})
+}
+
+// busyboxFTP reads ftpd's options: -A asks for no login, -w lets write.
+func busyboxFTP(x *service, args []string) {
+	switch {
+	case flag(args, 'A'):
+		x.hidden = doorward.Open
+		x.setLogin(false)
+	case flag(args, 'a'):
+		x.notes = append(x.notes, "-a lets anonymous users in as the named user")
+	}
+	if flag(args, 'w') {
+		x.notes = append(x.notes, "-w lets them write")
+	}
+}
