@@ -14,6 +14,7 @@ type Detector = detect.Detector[*product.Product]
 // All lists the detectors, in the order of reports.
 var All = []*Detector{
 	Account,
+	Debug,
 	Privilege,
 	Destination,
 	Sensor,

@@ -1,0 +1,251 @@
+package firmware
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/detect"
+	"github.com/doorward/doorward/internal/product"
+)
+
+// bootArgs are boot arguments that give whoever starts them a shell or a
+// debugger.
+var bootArgs = regexp.MustCompile(`(?:^|[\s"'=])((?:rd)?init=/bin/(?:ba|a|da|z)?sh|(?:rd)?init=/(?:usr/)?s?bin/(?:sh|bash|busybox)|systemd\.debug[-_]shell(?:=\S+)?|rd\.break\S*|kgdboc=\S+|kgdbwait)(?:[\s"';]|$)`)
+
+// bootSettings looks at boot loaders' environments, device trees' and boot
+// menus' arguments.
+func bootSettings(p *product.Product, out *detect.Sink) {
+	for _, f := range p.Files {
+		switch {
+		case f.Deleted() || isDocumentation(f.Inner()) || !f.Type.IsText():
+		case f.Node.Format == "environment":
+			out.Looked(doorward.KindDebug, 1, "boot environment")
+			environment(f, out)
+		case f.Node.Format == "device tree source" || isBootMenu(f.Path):
+			out.Looked(doorward.KindDebug, 1, "boot menu or device tree")
+			argumentLines(f, f.Text(), out)
+		}
+	}
+}
+
+func isBootMenu(p string) bool {
+	switch path.Base(p) {
+	case "grub.cfg", "menu.lst", "extlinux.conf", "syslinux.cfg", "isolinux.cfg", "cmdline.txt", "uEnv.txt", "boot.scr", "boot.cmd", "armbianEnv.txt", "loader.conf":
+		return true
+	}
+	return strings.Contains("/"+p, "/loader/entries/")
+}
+
+func environment(f *product.File, out *detect.Sink) {
+	n := 0
+	for line := range strings.Lines(f.Text()) {
+		n++
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		if name == "bootdelay" {
+			bootDelay(f, n, value, out)
+		}
+	}
+	argumentLines(f, f.Text(), out)
+}
+
+// bootDelay reports a boot that can be stopped from the console: with a delay
+// of 0 only where the loader is built to look all the same, below 0 it either
+// never boots by itself (-1: the shell is there at once) or can't be stopped.
+func bootDelay(f *product.File, line int, value string, out *detect.Sink) {
+	delay, err := strconv.Atoi(strings.TrimSpace(value))
+	if err != nil || delay == 0 || delay < -1 {
+		return
+	}
+	title := fmt.Sprintf("The boot loader waits %d s: a key on the console opens its shell", delay)
+	if delay == -1 {
+		title = "The boot loader stays in its shell on the console"
+	}
+	d := debugDoor("boot-shell", title, doorward.Physical, doorward.Open)
+	d.Detail["path"] = placePath(f)
+	d.Where = f.Where()
+	d.Evidence = []doorward.Evidence{{What: "bootdelay=" + value, Note: "a variable of the boot loader's environment; its shell can boot anything and write the flash", Line: line}}
+	d.Check = "fw_printenv bootdelay, or strings on that part; on the device, press a key on the serial console while it starts."
+	out.Door(d)
+}
+
+// placePath is the path that names a place in detail: of a file its path inside
+// the product, of a part without one its last named step.
+func placePath(f *product.File) string {
+	if inner := f.Inner(); inner != "" {
+		return inner
+	}
+	return f.Where()[0].Path[len(f.Where()[0].Path)-1]
+}
+
+func argumentLines(f *product.File, text string, out *detect.Sink) {
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "#") || strings.HasPrefix(line, "//") {
+			continue
+		}
+		m := bootArgs.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		d := debugDoor("boot-args", fmt.Sprintf("Boot arguments with %s", m[1]), doorward.Physical, doorward.Open)
+		d.Detail["path"] = placePath(f)
+		d.Where = f.Where()
+		note := "whoever chooses this at the console has a root shell or a debugger"
+		d.Evidence = []doorward.Evidence{{What: cut(line, 200), Note: note, Line: n}}
+		d.Check = "Read that line; see which boot command uses it."
+		out.Door(d)
+		return
+	}
+}
+
+// kernelOption is a line of a kernel's configuration that helps to debug.
+type kernelOption struct {
+	name, note string
+	unless     string // another option that makes it harmless
+	weight     doorward.Hidden
+	reach      doorward.Reach
+}
+
+var kernelDebug = []kernelOption{
+	{"CONFIG_KGDB_SERIAL_CONSOLE", "the kernel's debugger on the serial console", "", doorward.Open, doorward.Physical},
+	{"CONFIG_KGDB_KDB", "the kernel's debugger with a shell", "", doorward.Open, doorward.Physical},
+	{"CONFIG_DEVKMEM", "/dev/kmem: root reads and writes the kernel's memory", "", doorward.PerUnit, doorward.Local},
+	{"CONFIG_DEVMEM", "/dev/mem without CONFIG_STRICT_DEVMEM: root reads and writes all memory", "CONFIG_STRICT_DEVMEM", doorward.PerUnit, doorward.Local},
+	{"CONFIG_MAGIC_SYSRQ_SERIAL", "commands to the kernel by a break on the serial console", "", doorward.Normal, doorward.Physical},
+}
+
+// kernelOptions reports, one door a kernel, what its configuration leaves open.
+func kernelOptions(p *product.Product, out *detect.Sink) {
+	for _, f := range p.Files {
+		if !f.Type.IsText() || f.Deleted() || f.Node.Format != "kernel configuration" && !strings.Contains(f.Base(), "config") {
+			continue
+		}
+		set := kernelSettings(f.Text())
+		if len(set) < 5 {
+			continue
+		}
+		out.Looked(doorward.KindDebug, 1, "kernel configuration")
+		if d, ok := kernelDoor(f, set); ok {
+			out.Door(d)
+		}
+	}
+}
+
+// kernelSettings are the options that are built in, with their lines.
+func kernelSettings(text string) map[string]int {
+	set := map[string]int{}
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		if name, ok := strings.CutSuffix(strings.TrimSpace(line), "=y"); ok && strings.HasPrefix(name, "CONFIG_") {
+			set[name] = n
+		}
+	}
+	return set
+}
+
+func kernelDoor(f *product.File, set map[string]int) (doorward.Door, bool) {
+	d := debugDoor("kernel", "", doorward.Local, doorward.Normal)
+	var names []string
+	for _, o := range kernelDebug {
+		if set[o.name] == 0 || o.unless != "" && set[o.unless] > 0 {
+			continue
+		}
+		names = append(names, strings.TrimPrefix(o.name, "CONFIG_"))
+		d.Evidence = append(d.Evidence, doorward.Evidence{What: o.name + "=y", Note: o.note, Line: set[o.name]})
+		if w := doorward.Weigh(doorward.Control, o.reach, o.weight, false); w.Rank() > d.Weight.Rank() || len(names) == 1 {
+			d.Weight, d.Reach = w, o.reach
+		}
+	}
+	if len(names) == 0 {
+		return d, false
+	}
+	d.Title = "The kernel is built for debugging: " + strings.Join(names, ", ")
+	d.Detail["path"] = placePath(f)
+	d.Where = f.Where()
+	d.Check = "Read the kernel's configuration (scripts/extract-ikconfig, /proc/config.gz) for these options."
+	return d, true
+}
+
+// androidBuilds reports debug builds: anybody at the USB port is root by adb.
+func androidBuilds(p *product.Product, out *detect.Sink) {
+	for _, f := range p.Files {
+		base := f.Base()
+		if f.Deleted() || !f.Type.IsText() || !strings.HasSuffix(base, ".prop") && base != "prop.default" {
+			continue
+		}
+		out.Looked(doorward.KindDebug, 1, "property file")
+		n := 0
+		var found []doorward.Evidence
+		for line := range strings.Lines(f.Text()) {
+			n++
+			switch line = strings.ReplaceAll(strings.TrimSpace(line), " ", ""); line {
+			case "ro.debuggable=1":
+				found = append(found, doorward.Evidence{What: line, Note: "a debug build: adb gives a root shell", Line: n})
+			case "ro.secure=0":
+				found = append(found, doorward.Evidence{What: line, Note: "adb runs as root from the start", Line: n})
+			case "ro.adb.secure=0":
+				found = append(found, doorward.Evidence{What: line, Note: "adb asks for no key", Line: n})
+			}
+		}
+		if len(found) == 0 {
+			continue
+		}
+		d := debugDoor("adb", "A debug build of Android: adb gives a root shell", doorward.Physical, doorward.Open)
+		d.Detail["path"] = f.Inner()
+		d.Where, d.Evidence = f.Where(), found
+		d.Check = "adb shell getprop ro.debuggable; adb root."
+		out.Door(d)
+	}
+}
+
+var jtagNode = regexp.MustCompile(`(?i)^\s*(?:[\w-]+:\s*)?(jtag|swd|debug-uart)[\w@,.-]*\s*\{`)
+
+// deviceTrees reports debug ports that a device tree leaves switched on.
+func deviceTrees(p *product.Product, out *detect.Sink) {
+	for _, f := range p.Files {
+		if f.Node.Format != "device tree source" {
+			continue
+		}
+		lines := strings.Split(f.Text(), "\n")
+		for i, line := range lines {
+			if !jtagNode.MatchString(line) || !switchedOn(lines[i+1:]) {
+				continue
+			}
+			d := debugDoor("jtag", "The device tree leaves a debug port on: "+strings.TrimSpace(strings.TrimRight(line, " {")), doorward.Physical, doorward.Open)
+			d.Certainty = doorward.Likely
+			d.Detail["device"] = strings.TrimSpace(strings.TrimRight(line, " {"))
+			d.Where = f.Where()
+			d.Evidence = []doorward.Evidence{{What: strings.TrimSpace(line), Note: "a node that is not disabled; that the port is led out is assumed", Line: i + 1}}
+			d.Check = "fdtdump the device tree and look for the port on the board."
+			out.Door(d)
+		}
+	}
+}
+
+// switchedOn says that the node whose body the lines begin with is a device that
+// is not disabled, and no group of pins.
+func switchedOn(lines []string) bool {
+	depth := 1
+	device := false
+	for _, line := range lines {
+		line = strings.TrimSpace(line)
+		if depth == 1 {
+			if strings.HasPrefix(line, "status") && !strings.Contains(line, "ok") || strings.Contains(line, "pins") || strings.Contains(line, "function =") {
+				return false
+			}
+			device = device || strings.HasPrefix(line, "compatible") || strings.HasPrefix(line, "reg") || strings.HasPrefix(line, "status")
+		}
+		depth += strings.Count(line, "{") - strings.Count(line, "}")
+		if depth <= 0 {
+			return device
+		}
+	}
+	return false
+}
