@@ -15,6 +15,7 @@ type Detector = detect.Detector[*product.Product]
 var All = []*Detector{
 	Account,
 	Debug,
+	Key,
 	Privilege,
 	Destination,
 	Sensor,

@@ -1,0 +1,182 @@
+package firmware
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	_ "embed"
+	"encoding/hex"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/product"
+)
+
+//go:embed data/rootcas.txt
+var rootTable string
+
+// publicRoots is the table of public authorities.
+type publicRoots struct {
+	keys   map[string]bool // SHA-256 of SubjectPublicKeyInfo
+	names  map[string]bool // of those with a key
+	makers []string        // beginnings of organisations
+}
+
+var rootsTable = sync.OnceValue(func() *publicRoots {
+	t := &publicRoots{keys: map[string]bool{}, names: map[string]bool{}}
+	for line := range strings.Lines(rootTable) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		head, name, _ := strings.Cut(line, " ")
+		if head == "name" {
+			t.makers = append(t.makers, strings.ToLower(name))
+			continue
+		}
+		t.keys[head] = true
+		t.names[name] = true
+		if maker, _, ok := strings.Cut(name, " / "); ok {
+			t.makers = append(t.makers, strings.ToLower(maker))
+		}
+	}
+	return t
+})
+
+// trusted is a self-signed certificate that may be trusted.
+type trusted struct {
+	file   *product.File
+	offset int64
+	cert   *x509.Certificate
+	public bool
+}
+
+// certificate takes a certificate in DER.
+func (k *keys) certificate(f *product.File, at int64, der []byte) {
+	c, err := x509.ParseCertificate(der)
+	if err != nil || !bytes.Equal(c.RawSubject, c.RawIssuer) {
+		return // leaves and intermediates are trusted by what signed them
+	}
+	k.out.Looked(doorward.KindKey, 1, "self-signed certificate")
+	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+	k.roots = append(k.roots, trusted{f, at, c, rootsTable().keys[hex.EncodeToString(sum[:])]})
+}
+
+// trust reports what the product trusts beyond the public roots.
+func (k *keys) trust() {
+	public := map[string]int{} // folder or file -> public roots
+	for _, t := range k.roots {
+		if t.public {
+			public[t.file.Path]++
+			public[path.Dir(t.file.Path)]++
+		}
+	}
+	for _, t := range k.roots {
+		if t.public || t.file.Type.Executable() {
+			continue
+		}
+		store := public[t.file.Path] >= 10 || public[path.Dir(t.file.Path)] >= 10
+		k.trustOne(t, store)
+	}
+}
+
+func (k *keys) trustOne(t trusted, store bool) {
+	fingerprint := hexFingerprint(t.cert.RawSubjectPublicKeyInfo)
+	if k.found[fingerprint+" private"] != nil {
+		return // its own certificate, which the private key's door covers
+	}
+	name := rootName(t.cert)
+	known := rootsTable().isMaker(name)
+	fake := rootsTable().names[name] && strings.Contains(name, " / ") && t.cert.IsCA
+	x := keyFound{file: t.file, offset: t.offset, algorithm: t.cert.PublicKeyAlgorithm.String(), fingerprint: fingerprint, found: "certificate of " + t.cert.Subject.String(),
+		reach: doorward.Remote, certainty: doorward.Shown, weight: doorward.Low, references: []string{"CWE-295", "T1553.004"}}
+	switch {
+	case fake:
+		x.certainty, x.weight = doorward.Likely, doorward.Medium
+		x.title = "certificate with the name of a public root, but another key: " + name
+		x.note = "assumes that the authority did not issue it itself under the same name"
+	case known && (store || !k.isTrustPlace(t.file)):
+		return
+	case store:
+		x.weight = doorward.Medium
+		x.title = "certificate of " + name + " is trusted among the public roots"
+		x.note = "whoever has its key can pass for any server; it is no public root"
+	case t.cert.IsCA || k.isTrustPlace(t.file):
+		x.usedBy = k.users(t.file)
+		if len(x.usedBy) == 0 && !k.isTrustPlace(t.file) {
+			return
+		}
+		x.certainty = doorward.Likely
+		x.title = "certificate of " + name + " is trusted"
+		x.note = "whoever has its key can pass for the servers that are checked with it; it is no public root (assumes that the product trusts it)"
+	default:
+		return
+	}
+	k.add(x)
+}
+
+// rootName is how the table writes a subject.
+func rootName(c *x509.Certificate) string {
+	name := c.Subject.CommonName
+	if name == "" && len(c.Subject.OrganizationalUnit) > 0 {
+		name = c.Subject.OrganizationalUnit[0]
+	}
+	if len(c.Subject.Organization) > 0 {
+		name = c.Subject.Organization[0] + " / " + name
+	}
+	return strings.Join(strings.Fields(name), " ")
+}
+
+// isMaker says that a subject is of an authority that public lists had. Only a
+// whole word at the start counts.
+func (t *publicRoots) isMaker(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(t.makers, func(m string) bool {
+		rest, ok := strings.CutPrefix(name, m)
+		return ok && (rest == "" || !isAlnum(rest[0]))
+	})
+}
+
+func isAlnum(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
+
+var trustNames = regexp.MustCompile(`(?i)(^|[^a-z])(ca|cacerts?|ca-?bundle|root|rootca|trust(ed)?|anchors?)([^a-z]|$)`)
+
+// isTrustPlace says by its name, or by the line that names it, that a file is
+// what the product checks others with.
+func (k *keys) isTrustPlace(f *product.File) bool {
+	if trustNames.MatchString(f.Base()) || trustNames.MatchString(path.Base(path.Dir(f.Path))) {
+		return true
+	}
+	for _, m := range k.product.Mentions(f.Base()) {
+		if m == f || !m.Type.IsText() || quietPlace(m.Path) {
+			continue
+		}
+		for line := range strings.Lines(m.Text()) {
+			lower := strings.ToLower(line)
+			if strings.Contains(line, f.Base()) && (strings.Contains(lower, "cafile") || strings.Contains(lower, "ca_cert") || strings.Contains(lower, "cacert") ||
+				strings.Contains(lower, "ca-cert") || strings.Contains(lower, "verify")) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// certificateFile takes a certificate that stands in DER in a file of its own.
+func (k *keys) certificateFile(f *product.File) {
+	switch path.Ext(strings.ToLower(f.Path)) {
+	case ".der", ".cer", ".crt", ".cert":
+	default:
+		return
+	}
+	if f.Type.IsText() || f.Size > 64<<10 {
+		return
+	}
+	if b := f.Bytes(); len(b) > 4 && b[0] == 0x30 && b[1] == 0x82 {
+		k.certificate(f, 0, b)
+	}
+}
