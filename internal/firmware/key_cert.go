@@ -137,11 +137,11 @@ func (t *publicRoots) isMaker(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc(t.makers, func(m string) bool {
 		rest, ok := strings.CutPrefix(name, m)
-		return ok && (rest == "" || !isAlnum(rest[0]))
+		return ok && (rest == "" || !isLowerAlnum(rest[0]))
 	})
 }
 
-func isAlnum(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
+func isLowerAlnum(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
 var trustNames = regexp.MustCompile(`(?i)(^|[^a-z])(ca|cacerts?|ca-?bundle|root|rootca|trust(ed)?|anchors?)([^a-z]|$)`)
 
