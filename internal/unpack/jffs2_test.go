@@ -59,6 +59,33 @@ func TestJFFS2Tool(t *testing.T) {
 	}
 }
 
+// TestJFFS2Trees packs random trees in random ways.
+func TestJFFS2Trees(t *testing.T) {
+	testtool.Need(t, "mkfs.jffs2")
+	rapid.Check(t, func(rt *rapid.T) {
+		dir, err := os.MkdirTemp(t.TempDir(), "tree")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		randomTree(rt, dir)
+		args := []string{rapid.SampledFrom([]string{"-l", "-b"}).Draw(rt, "order"), "-e", rapid.SampledFrom([]string{"8", "64", "256"}).Draw(rt, "block")}
+		for _, flags := range []string{"-n", "-p", "-X lzo", "-x zlib", "-x rtime", "-m size"} {
+			if rapid.IntRange(0, 3).Draw(rt, flags) == 0 {
+				args = append(args, strings.Fields(flags)...)
+			}
+		}
+		b := mkfsJFFS2(t, dir, args...)
+		if len(b) == 0 {
+			return // an empty tree makes an empty image
+		}
+		o := openBytes(t, JFFS2, b)
+		sameSummary(t, summaryOfFolder(t, dir), summaryOfObject(t, o))
+		if o.Size != int64(len(b)) {
+			t.Errorf("size %d of %d", o.Size, len(b))
+		}
+	})
+}
+
 func TestJFFS2Summary(t *testing.T) {
 	tree := sampleTree(t)
 	for _, order := range []string{"-l", "-b"} {

@@ -32,7 +32,7 @@ var RawKernel = &Reader{
 	Doc:  "raw Linux kernel images (arm64 Image, unpacked zImage or vmlinux.bin): configuration, initramfs, command line",
 	Open: func(in *Input) (*Object, error) {
 		size := in.Data.Size()
-		if !in.Whole || size < 128<<10 || size > maxKernel || classifyHead(ReadSome(in.Data, 0, 512)) != TypeData {
+		if !in.Whole || size < 1024 || size > maxKernel || classifyHead(ReadSome(in.Data, 0, 512)) != TypeData {
 			return nil, ErrNotThis
 		}
 		b, err := ReadAll(in.Data, maxKernel)

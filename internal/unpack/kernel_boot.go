@@ -58,6 +58,8 @@ func (o *Object) addKernel(in *Input, at, n int64) {
 	raw := Window(in.Data, at, n)
 	r, content, off, size := largestStream(in, raw)
 	if r == nil {
+		// Damaged, or packed in a way that nobody knows: the readers of streams
+		// and the classification say which.
 		o.Parts = append(o.Parts, Part{Name: "kernel", Data: raw, Offset: at, Format: "kernel"})
 		return
 	}
@@ -111,7 +113,7 @@ var ZImage = &Reader{
 		if size > in.Data.Size() {
 			o.Err = fmt.Errorf("truncated: the header states %d bytes, %d are there", size, in.Data.Size())
 		}
-		o.addKernel(in, 0, o.Size)
+		o.addKernel(in, 0x34, o.Size-0x34)
 		return o, nil
 	},
 }

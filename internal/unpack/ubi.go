@@ -101,7 +101,7 @@ func (u *ubiImage) findPEB() int64 {
 	w := &slider{data: u.data}
 	best := u.nextHeader(w, 0, maxPEB)
 	for i := int64(1); i < 4 && best > 0; i++ {
-		if closer := u.nextHeader(w, i*best, best-512); closer > 0 {
+		if closer := u.nextHeader(w, i*best, best-8); closer > 0 {
 			best, i = closer, 0
 		}
 	}
@@ -111,8 +111,9 @@ func (u *ubiImage) findPEB() int64 {
 // nextHeader is the distance, at most limit, from a header to the next one; 0
 // if there is none.
 func (u *ubiImage) nextHeader(w *slider, from, limit int64) int64 {
-	for off := (int64(u.ec.data) + 512) &^ 511; off <= limit && from+off+64 <= u.data.Size(); off += 512 {
-		if b := w.at(from+off, 64); len(b) == 64 && b[0] == 'U' && u.sameImage(b) {
+	// Dataflash has blocks of a multiple of 264 bytes, all other of 512.
+	for off := (int64(u.ec.data) + 8) &^ 7; off <= limit && from+off+64 <= u.data.Size(); off += 8 {
+		if b := w.at(from+off, 64); len(b) == 64 && b[0] == 'U' && b[1] == 'B' && u.sameImage(b) {
 			return off
 		}
 	}

@@ -33,7 +33,7 @@ func ubinize(t testing.TB, args []string, volumes map[string][]byte, order ...st
 
 func TestUBI(t *testing.T) {
 	volumes := map[string][]byte{"kernel": seededBytes(1, 300_001), "rootfs": seededBytes(2, 500_000), "data": seededBytes(3, 10)}
-	for _, args := range [][]string{{"-p", "128KiB", "-m", "2048"}, {"-p", "128KiB", "-m", "2048", "-s", "512"}, {"-p", "64KiB", "-m", "1"}, {"-p", "16KiB", "-m", "512", "-s", "256"}, {"-p", "256KiB", "-m", "4096", "-O", "8192"}} {
+	for _, args := range [][]string{{"-p", "128KiB", "-m", "2048"}, {"-p", "128KiB", "-m", "2048", "-s", "512"}, {"-p", "64KiB", "-m", "1"}, {"-p", "16KiB", "-m", "512", "-s", "256"}, {"-p", "256KiB", "-m", "4096", "-O", "8192"}, {"-p", "8448", "-m", "1"}} {
 		b := ubinize(t, args, volumes, "kernel static", "rootfs dynamic", "data static")
 		o := openBytes(t, UBI, append(bytes.Clone(b), seededBytes(4, 1000)...))
 		if o.Size != int64(len(b)) || len(o.Parts) != 3 || o.Gaps != nil {

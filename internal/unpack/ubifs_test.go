@@ -13,6 +13,7 @@ import (
 
 	"github.com/doorward/doorward/internal/testtool"
 	"github.com/klauspost/compress/zstd"
+	"pgregory.net/rapid"
 )
 
 func mkfsUBIFS(t testing.TB, tree string, args ...string) []byte {
@@ -58,6 +59,27 @@ func TestUBIFSTool(t *testing.T) {
 			sameSummary(t, want, summaryOfObject(t, o))
 		})
 	}
+}
+
+// TestUBIFSTrees packs random trees in random ways.
+func TestUBIFSTrees(t *testing.T) {
+	testtool.Need(t, "mkfs.ubifs")
+	rapid.Check(t, func(rt *rapid.T) {
+		dir, err := os.MkdirTemp(t.TempDir(), "tree")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		randomTree(rt, dir)
+		geometry := rapid.SampledFrom([]string{"-m 2048 -e 126976 -c 400", "-m 512 -e 15872 -c 2000", "-m 1 -e 65408 -c 500", "-m 4096 -e 253952 -c 200"}).Draw(rt, "geometry")
+		args := append(strings.Fields(geometry), "-x", rapid.SampledFrom([]string{"lzo", "zlib", "zstd", "none", "favor_lzo"}).Draw(rt, "compressor"),
+			"-f", rapid.SampledFrom([]string{"3", "8", "32"}).Draw(rt, "fanout"))
+		b := mkfsUBIFS(t, dir, args...)
+		o := openBytes(t, UBIFS, b)
+		sameSummary(t, summaryOfFolder(t, dir), summaryOfObject(t, o))
+		if o.Size != int64(len(b)) {
+			t.Errorf("size %d of %d", o.Size, len(b))
+		}
+	})
 }
 
 func TestUBIFSInUBI(t *testing.T) {
