@@ -15,6 +15,7 @@ type doorView struct {
 	Mark                                                              *doorward.Mark
 	Stages                                                            []stageView
 	Certainty                                                         string
+	Changed                                                           []string // of a comparison
 	Where                                                             []whereView
 	Evidence                                                          []evidenceView
 	Check                                                             string
