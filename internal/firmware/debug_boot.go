@@ -65,20 +65,19 @@ func bootDelay(f *product.File, line int, value string, out *detect.Sink) {
 		title = "The boot loader stays in its shell on the console"
 	}
 	d := debugDoor("boot-shell", title, doorward.Physical, doorward.Open)
-	d.Detail["path"] = placePath(f)
+	setPath(&d, f)
 	d.Where = f.Where()
 	d.Evidence = []doorward.Evidence{{What: "bootdelay=" + value, Note: "a variable of the boot loader's environment; its shell can boot anything and write the flash", Line: line}}
 	d.Check = "fw_printenv bootdelay, or strings on that part; on the device, press a key on the serial console while it starts."
 	out.Door(d)
 }
 
-// placePath is the path that names a place in detail: of a file its path inside
-// the product, of a part without one its last named step.
-func placePath(f *product.File) string {
+// setPath names the file that a door lies in. A part of a raw image has no path:
+// a boot loader's default and saved environments are one door.
+func setPath(d *doorward.Door, f *product.File) {
 	if inner := f.Inner(); inner != "" {
-		return inner
+		d.Detail["path"] = inner
 	}
-	return f.Where()[0].Path[len(f.Where()[0].Path)-1]
 }
 
 func argumentLines(f *product.File, text string, out *detect.Sink) {
@@ -94,7 +93,7 @@ func argumentLines(f *product.File, text string, out *detect.Sink) {
 			continue
 		}
 		d := debugDoor("boot-args", fmt.Sprintf("Boot arguments with %s", m[1]), doorward.Physical, doorward.Open)
-		d.Detail["path"] = placePath(f)
+		setPath(&d, f)
 		d.Where = f.Where()
 		note := "whoever chooses this at the console has a root shell or a debugger"
 		d.Evidence = []doorward.Evidence{{What: cut(line, 200), Note: note, Line: n}}
@@ -123,11 +122,11 @@ var kernelDebug = []kernelOption{
 // kernelOptions reports, one door a kernel, what its configuration leaves open.
 func kernelOptions(p *product.Product, out *detect.Sink) {
 	for _, f := range p.Files {
-		if !f.Type.IsText() || f.Deleted() || f.Node.Format != "kernel configuration" && !strings.Contains(f.Base(), "config") {
+		if !f.Type.IsText() || f.Deleted() || isDocumentation(f.Inner()) || f.Volume != nil && !strings.Contains(f.Base(), "config") {
 			continue
 		}
 		set := kernelSettings(f.Text())
-		if len(set) < 5 {
+		if len(set) < 5 && f.Node.Format != "kernel configuration" {
 			continue
 		}
 		out.Looked(doorward.KindDebug, 1, "kernel configuration")
@@ -167,7 +166,7 @@ func kernelDoor(f *product.File, set map[string]int) (doorward.Door, bool) {
 		return d, false
 	}
 	d.Title = "The kernel is built for debugging: " + strings.Join(names, ", ")
-	d.Detail["path"] = placePath(f)
+	setPath(&d, f)
 	d.Where = f.Where()
 	d.Check = "Read the kernel's configuration (scripts/extract-ikconfig, /proc/config.gz) for these options."
 	return d, true
