@@ -97,10 +97,14 @@ func interactive(args []string) bool {
 
 // deviceOf names the console of an event.
 func deviceOf(ev startup.Event) string {
-	if ev.Terminal != "" {
-		return strings.TrimPrefix(ev.Terminal, "/dev/")
+	device := strings.TrimPrefix(ev.Terminal, "/dev/")
+	if device == "console" {
+		return "" // whichever the kernel was told to use
 	}
-	return redirected(ev.By.Text)
+	if device == "" {
+		device = redirected(ev.By.Text)
+	}
+	return device
 }
 
 // redirected is the terminal that a command line redirects to, without /dev/.
