@@ -1,12 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 
 	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/declare"
+	"github.com/doorward/doorward/internal/report"
 )
 
 type declareCmd struct {
@@ -44,12 +44,9 @@ func readReport(file string) (*doorward.Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the report can't be read: %w", err)
 	}
-	var r doorward.Report
-	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("%s is no report of doorward inspect --format json: %w", file, err)
+	r, err := report.ReadJSON(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if r.Schema != doorward.ReportSchema {
-		return nil, fmt.Errorf("%s has schema %q, not %s: make it with doorward inspect --format json", file, r.Schema, doorward.ReportSchema)
-	}
-	return &r, nil
+	return r, nil
 }

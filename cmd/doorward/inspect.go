@@ -67,7 +67,7 @@ func (c *inspectCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	opt, err := c.options(s)
+	opt, err := c.declareFlags.options(s, c.limitFlags, c.NoTimes)
 	if err != nil {
 		return err
 	}
@@ -120,17 +120,18 @@ func (c *inspectCmd) paths() ([]string, error) {
 	return list, nil
 }
 
-func (c *inspectCmd) options(s *streams) (scan.Options, error) {
+// options makes the pipeline's options of the flags.
+func (d declareFlags) options(s *streams, l limitFlags, noTimes bool) (scan.Options, error) {
 	at := time.Now()
-	if c.At != "" {
+	if d.At != "" {
 		var err error
-		if at, err = time.Parse(time.DateOnly, c.At); err != nil {
-			return scan.Options{}, fmt.Errorf("--at %q is no date: write it as 2026-01-31", c.At)
+		if at, err = time.Parse(time.DateOnly, d.At); err != nil {
+			return scan.Options{}, fmt.Errorf("--at %q is no date: write it as 2026-01-31", d.At)
 		}
 	}
 	return scan.Options{
-		Limits: c.limits(), Workers: c.Workers, At: at, NoTimes: c.NoTimes,
-		Declared: c.Declared, AnyVersion: c.DeclaredVersion == "any", Marks: c.Marks,
+		Limits: l.limits(), Workers: l.Workers, At: at, NoTimes: noTimes,
+		Declared: d.Declared, AnyVersion: d.DeclaredVersion == "any", Marks: d.Marks,
 		Progress: progress(s.err),
 	}, nil
 }

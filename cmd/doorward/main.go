@@ -31,6 +31,7 @@ const (
 // cli is the command line; each command stands in a file of its own.
 type cli struct {
 	Inspect   inspectCmd   `cmd:"" help:"List the doors of a firmware image, package, container image, program or folder."`
+	Compare   compareCmd   `cmd:"" help:"Say what doors, components and files differ between two artifacts."`
 	Declare   declareCmd   `cmd:"" help:"Draft the maker's declaration from a report."`
 	Detectors detectorsCmd `cmd:"" help:"List every detector, what it looks for and what it needs."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

@@ -1,10 +1,8 @@
 package scan
 
 import (
-	"path"
-	"strings"
-
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/compare"
 	"github.com/doorward/doorward/internal/product"
 	"github.com/doorward/doorward/internal/unpack"
 )
@@ -113,13 +111,13 @@ func formatOf(c *unpack.Content) string {
 	return string(c.Type)
 }
 
-// fileList is every file of the product with its digest, for compare: by the
+// Files lists every file of the product with its digest, for comparing, by the
 // path inside the product, at its first place.
-func fileList(p *product.Product) map[string]string {
-	list := map[string]string{}
+func Files(p *product.Product) []compare.File {
+	list := []compare.File{}
 	for _, f := range p.Files {
-		if where := f.Where(); len(where) > 0 && f.Volume != nil && !f.Deleted() {
-			list[strings.TrimPrefix(path.Clean(where[0].Inner()), "/")] = f.SHA256
+		if f.Volume != nil && !f.Deleted() {
+			list = append(list, compare.File{Path: f.Inner(), SHA256: f.SHA256, Size: f.Size, Mode: f.Mode().String()})
 		}
 	}
 	return list

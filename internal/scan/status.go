@@ -12,7 +12,7 @@ func Status(r *doorward.Report, failOn doorward.Weight, strict bool) int {
 	if report.Fails(r, failOn) {
 		return 1
 	}
-	if partly(r, strict) {
+	if Partly(r, strict) {
 		return 3
 	}
 	return 0
@@ -22,7 +22,9 @@ func Status(r *doorward.Report, failOn doorward.Weight, strict bool) int {
 // in part.
 const unreadShare = 0.05
 
-func partly(r *doorward.Report, strict bool) bool {
+// Partly says that a product was read only in part: its format is unknown, a
+// limit was hit, a detector failed, or too much is unread (strict: anything).
+func Partly(r *doorward.Report, strict bool) bool {
 	if r.Subject.Kind == "unknown" || (strict && len(r.Unread) > 0) {
 		return true
 	}
