@@ -3,6 +3,7 @@ package unpack
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -140,6 +141,21 @@ func TestTarDamaged(t *testing.T) {
 	}
 	if o := openBytes(t, Tar, append(bytes.Clone(b), "rest"...)); o.Size != int64(len(b)) {
 		t.Errorf("with rest: size %d of %d", o.Size, len(b))
+	}
+}
+
+// TestTarBomb has a sparse file that claims a terabyte of holes.
+func TestTarBomb(t *testing.T) {
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "hole"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Truncate(1 << 40)
+	f.Close()
+	o := openWith(t, Tar, packTree(t, dir, "tar", "--sparse", "-cf", "OUT", "hole"))
+	if !errors.Is(o.Entries[0].Err, ErrLimit) {
+		t.Errorf("%v", o.Entries[0].Err)
 	}
 }
 

@@ -22,9 +22,12 @@ type sparse struct {
 
 var errSparse = errors.New("damaged map of a sparse file")
 
-// sparseMax bounds the size that a sparse file may claim beyond its content:
-// its holes cost no bytes in an archive, but time when they are read.
-const sparseMax = 1 << 40
+// A sparse file may claim much more than it stores: its holes cost no bytes in
+// an archive, but time when they are read.
+const (
+	sparseFree  = 256 << 20
+	sparseRatio = 1000
+)
 
 // newSparse makes a file of size bytes (-1: up to the last piece) of the pieces
 // that lie one behind the other in content.
@@ -32,7 +35,7 @@ func newSparse(content Bytes, pieces []sparsePiece, size int64) (*sparse, error)
 	at, end := int64(0), int64(0)
 	for i := range pieces {
 		p := &pieces[i]
-		if p.offset < end || p.size < 0 || p.size > content.Size()-at || p.offset > sparseMax {
+		if p.offset < end || p.size < 0 || p.size > content.Size()-at || p.offset > 1<<50 {
 			return nil, errSparse
 		}
 		p.from = at
@@ -42,8 +45,11 @@ func newSparse(content Bytes, pieces []sparsePiece, size int64) (*sparse, error)
 	if size < 0 {
 		size = end
 	}
-	if size < end || size > sparseMax {
+	if size < end {
 		return nil, errSparse
+	}
+	if size > max(sparseFree, content.Size()*sparseRatio) {
+		return nil, fmt.Errorf("%w: a sparse file of %d bytes stores only %d", ErrLimit, size, content.Size())
 	}
 	return &sparse{content, pieces, size}, nil
 }

@@ -2,10 +2,12 @@ package unpack
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 )
@@ -163,10 +165,32 @@ func (z *zipReader) entriesFrom(first int64) bool {
 	if first >= 0 && z.first != first || string(ReadSome(z.data, z.first, 4)) != zipLocal {
 		return false
 	}
+	overlap := overlapping(members)
 	for _, m := range members {
-		z.entries = append(z.entries, m.entry(z.data, z.dir))
+		e := m.entry(z.data, z.dir)
+		if overlap[m] {
+			e.Err = fmt.Errorf("zip member %q: its content is part of another's too", m.name)
+		}
+		z.entries = append(z.entries, e)
 	}
 	return true
+}
+
+// overlapping are the members that start within another: only bombs have them,
+// which let many members share the same packed bytes.
+func overlapping(members []*zipMember) map[*zipMember]bool {
+	sorted := slices.Clone(members)
+	slices.SortStableFunc(sorted, func(a, b *zipMember) int { return cmp.Compare(a.at, b.at) })
+	found := map[*zipMember]bool{}
+	end := int64(0)
+	for _, m := range sorted {
+		if m.at < end {
+			found[m] = true
+			continue
+		}
+		end = m.at + zipLocalSize + int64(len(m.name)) + m.packed
+	}
+	return found
 }
 
 func (z *zipReader) object(format string) *Object {

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -175,6 +176,23 @@ func TestZipDamaged(t *testing.T) {
 		if _, err := ReadAll(e.Data, 1<<20); (err != nil) != (e.Path == string(name)) {
 			t.Errorf("%s: %v", e.Path, err)
 		}
+	}
+}
+
+// TestZipOverlap has two members that share their packed bytes, as bombs do.
+func TestZipOverlap(t *testing.T) {
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "one"), mixedBytes(5000), 0o644)
+	b := zipOf(t, dir, "-D")
+	at, end := bytes.Index(b, []byte(zipCentral)), bytes.Index(b, []byte(zipEnd))
+	bomb := append(bytes.Clone(b[:end]), bytes.Replace(b[at:end], []byte("one"), []byte("two"), 1)...)
+	tail := bytes.Clone(b[end:])
+	binary.LittleEndian.PutUint16(tail[8:], 2)
+	binary.LittleEndian.PutUint16(tail[10:], 2)
+	binary.LittleEndian.PutUint32(tail[12:], uint32(2*(end-at)))
+	o := openBytes(t, Zip, append(bomb, tail...))
+	if len(o.Entries) != 2 || o.Entries[0].Err != nil || o.Entries[1].Err == nil {
+		t.Errorf("%v", o.Entries)
 	}
 }
 
