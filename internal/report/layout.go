@@ -50,14 +50,16 @@ type has struct {
 }
 
 const (
-	maxRows    = 4    // levels in the picture
-	maxDepth   = 5    // indent steps of the list
-	maxTree    = 150  // rows of the list
-	maxBoxes   = 60   // parts of one part
-	maxDots    = 40   // doors drawn in one box
-	minPercent = 1.4  // width of the smallest box
-	narrow     = 5.0  // below this a box has no label
-	middling   = 18.0 // below this it has none on a telephone
+	maxRows     = 4    // levels in the picture
+	maxDepth    = 5    // indent steps of the list
+	maxTree     = 150  // rows of the list
+	maxBoxes    = 60   // parts of one part
+	maxDots     = 40   // doors drawn in one box
+	minPercent  = 1.4  // width of the smallest box
+	doorPercent = 7.0  // width of the smallest box with doors, if there is room
+	maxPercent  = 30.0 // no box needs more than this for its doors
+	narrow      = 5.0  // below this a box has no label
+	middling    = 18.0 // below this it has none on a telephone
 )
 
 // node is a part of the layout with the doors that lie in it.
@@ -181,7 +183,7 @@ func (f *partFinder) view(r *doorward.Report) *mapView {
 	}
 	m := &mapView{Title: "What lies within what"}
 	if f.known {
-		m.End = size(f.root.part.Size)
+		m.End = size(f.root.part.Size) + ", not to scale"
 	}
 	f.root.left, f.root.width = 0, 100
 	f.root.spread()

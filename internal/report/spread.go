@@ -1,14 +1,17 @@
 package report
 
 import (
+	"math"
 	"slices"
 
 	"github.com/doorward/doorward"
 )
 
-// spread places the children of a part beside each other within its width, to
-// scale, but none smaller than can be seen. Parts of something compressed have
-// no place in it: they share its width by their sizes.
+// spread places the children of a part beside each other within its width, in
+// order. Widths grow with the square root of the size, since what matters in a
+// flash image is often small, and none is smaller than can be seen; what holds
+// doors is wide enough to show them. Parts of something compressed have no
+// place in it: they share its width.
 func (n *node) spread() {
 	shown := n.shown()
 	if len(shown) == 0 {
@@ -58,6 +61,9 @@ type slot struct {
 	size float64
 }
 
+// gapShare makes gaps narrower than parts of their size.
+const gapShare = 0.3
+
 func slots(parent *doorward.Part, children []*node) []slot {
 	var list []slot
 	end := int64(0)
@@ -66,13 +72,13 @@ func slots(parent *doorward.Part, children []*node) []slot {
 			return loose(children)
 		}
 		if gap := c.part.Offset - end; gap > 0 {
-			list = append(list, slot{nil, float64(gap)})
+			list = append(list, slot{nil, gapShare * math.Sqrt(float64(gap))})
 		}
-		list = append(list, slot{c, float64(c.part.Size)})
+		list = append(list, slot{c, math.Sqrt(float64(c.part.Size))})
 		end = c.part.Offset + c.part.Size
 	}
 	if end < parent.Size {
-		list = append(list, slot{nil, float64(parent.Size - end)})
+		list = append(list, slot{nil, gapShare * math.Sqrt(float64(parent.Size-end))})
 	}
 	return list
 }
@@ -80,7 +86,7 @@ func slots(parent *doorward.Part, children []*node) []slot {
 func loose(children []*node) []slot {
 	var list []slot
 	for _, c := range children {
-		list = append(list, slot{c, float64(max(c.part.Size, 1))})
+		list = append(list, slot{c, math.Sqrt(float64(max(c.part.Size, 1)))})
 	}
 	return list
 }
@@ -88,7 +94,7 @@ func loose(children []*node) []slot {
 // share divides a width by sizes, with a smallest width for parts; what these
 // take too much is taken from the larger ones.
 func share(slots []slot, width float64) []float64 {
-	least := min(minPercent, width/float64(len(slots)))
+	least := leasts(slots, width)
 	out := make([]float64, len(slots))
 	fixed := make([]bool, len(slots))
 	for {
@@ -109,12 +115,36 @@ func share(slots []slot, width float64) []float64 {
 			if total > 0 {
 				out[i] = rest * s.size / total
 			}
-			if s.node != nil && out[i] < least {
-				out[i], fixed[i], again = least, true, true
+			if out[i] < least[i] {
+				out[i], fixed[i], again = least[i], true, true
 			}
 		}
 		if !again {
 			return out
 		}
 	}
+}
+
+// leasts gives the smallest widths: enough to be seen, and for parts with doors
+// enough to show them, as far as there is room.
+func leasts(slots []slot, width float64) []float64 {
+	out := make([]float64, len(slots))
+	total := 0.0
+	for i, s := range slots {
+		switch {
+		case s.node == nil:
+			continue
+		case len(s.node.count) > 0:
+			out[i] = min(doorPercent+float64(len(s.node.doors))/2, maxPercent)
+		default:
+			out[i] = minPercent
+		}
+		total += out[i]
+	}
+	if room := 0.85 * width; total > room {
+		for i := range out {
+			out[i] *= room / total
+		}
+	}
+	return out
 }
