@@ -22,6 +22,11 @@ require (
 )
 
 require (
+	github.com/rogpeppe/go-internal v1.15.0
+	golang.org/x/sys v0.49.0 // indirect
+)
+
+require (
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	golang.org/x/text v0.43.0 // indirect
 )

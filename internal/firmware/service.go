@@ -78,7 +78,7 @@ func runService(ctx context.Context, p *product.Product, out *detect.Sink) error
 		}
 		s.event(e)
 	}
-	out.Looked(doorward.KindService, starts, "command that something starts")
+	out.Looked(doorward.KindService, starts, "command at start-up")
 	s.dropDoubles()
 	for _, key := range s.order {
 		if x := s.found[key]; x != nil {

@@ -29,6 +29,8 @@ func kindOf(p *product.Product) string {
 	switch {
 	case c.Type.Executable():
 		return "program"
+	case c.Type.IsText():
+		return "text"
 	case c.Type == unpack.TypeCarved:
 		return "firmware"
 	case c.Type == unpack.TypeObject:
