@@ -14,14 +14,49 @@ import (
 // VMLinux opens unpacked Linux kernels in ELF form.
 var VMLinux = &Reader{
 	Name:   "vmlinux",
-	Doc:    "Linux kernels in ELF form: their configuration, the initramfs inside, the built-in command line",
+	Doc:    "Linux kernels in ELF form, also wrapped (vmlinuz of MIPS, zImage of PowerPC): configuration, initramfs, command line",
 	Magics: []Magic{{0, "\x7fELF"}},
 	Open: func(in *Input) (*Object, error) {
-		if !in.Whole || !isKernelELF(in.Data) {
+		switch bare, high := kernelELF(in.Data); {
+		case !in.Whole || !bare:
 			return nil, ErrNotThis
+		case high:
+			if o, err := openKernel(in, "linux kernel, ELF"); err == nil {
+				return o, nil
+			}
 		}
-		return openKernel(in, "linux kernel, ELF")
+		return openWrapper(in)
 	},
+}
+
+// openWrapper opens an ELF program that holds nothing but a packed kernel and
+// what unpacks it.
+func openWrapper(in *Input) (*Object, error) {
+	if in.Data.Size() > maxKernel || !onlyLoader(in.Data) {
+		return nil, ErrNotThis
+	}
+	r, content, at, size := largestStream(in, in.Data)
+	if r == nil {
+		return nil, ErrNotThis
+	}
+	if size < in.Data.Size()/2 || !linuxBanner.Match(fromText(content, "Linux version ")) {
+		in.Budget.Release(content)
+		return nil, ErrNotThis
+	}
+	p := Part{Name: "kernel", Data: content, Offset: at, Format: "kernel"}
+	return &Object{Format: "linux kernel, packed in ELF", Size: in.Data.Size(), Info: map[string]string{"compression": r.Name}, Parts: []Part{p}}, nil
+}
+
+// onlyLoader says, by a sample, that the bytes are mostly packed ones, which
+// spares programs the search for a kernel in them.
+func onlyLoader(data Bytes) bool {
+	dense := 0
+	for i := range int64(8) {
+		if b := ReadSome(data, data.Size()/8*i, 4096); len(b) == 4096 && (classify(b).Type == TypeCompressed || classify(b).Type == TypeEncrypted) {
+			dense++
+		}
+	}
+	return dense >= 5
 }
 
 // RawKernel opens unpacked Linux kernels without a header, as boot loaders get
@@ -32,6 +67,9 @@ var RawKernel = &Reader{
 	Doc:  "raw Linux kernel images (arm64 Image, unpacked zImage or vmlinux.bin): configuration, initramfs, command line",
 	Open: func(in *Input) (*Object, error) {
 		size := in.Data.Size()
+		if _, mem := in.Data.(Slice); !mem && size > inMemory {
+			return nil, ErrNotThis // a disk, not a kernel
+		}
 		if !in.Whole || size < 1024 || size > maxKernel || classifyHead(ReadSome(in.Data, 0, 512)) != TypeData {
 			return nil, ErrNotThis
 		}

@@ -2,12 +2,13 @@ package unpack
 
 import "encoding/binary"
 
-// isKernelELF says that an ELF file is made to run where kernels do: it has no
-// interpreter, and its first segment lies in the upper part of memory.
-func isKernelELF(data Bytes) bool {
+// kernelELF says whether an ELF file runs on the bare machine (it has no
+// interpreter and no dynamic section), and whether a segment lies in the upper
+// part of memory, where kernels do.
+func kernelELF(data Bytes) (bare, high bool) {
 	h, err := ReadFull(data, 0, 64)
 	if err != nil || h[4] < 1 || h[4] > 2 || h[5] < 1 || h[5] > 2 {
-		return false
+		return false, false
 	}
 	var order binary.ByteOrder = binary.LittleEndian
 	if h[5] == 2 {
@@ -19,13 +20,12 @@ func isKernelELF(data Bytes) bool {
 		at, size, count = int64(order.Uint64(h[32:])), int64(order.Uint16(h[54:])), int64(order.Uint16(h[56:]))
 	}
 	if kind := order.Uint16(h[16:]); kind != 2 && kind != 3 || size < 32 || count > 64 {
-		return false
+		return false, false
 	}
-	high := false
 	for range count {
 		p, err := ReadFull(data, at, min(size, 56))
 		if err != nil || wide && size < 56 {
-			return false
+			return false, false
 		}
 		at += size
 		switch order.Uint32(p) {
@@ -37,9 +37,9 @@ func isKernelELF(data Bytes) bool {
 			}
 		case 2, 3: // PT_DYNAMIC of shared libraries, PT_INTERP
 			if !wide || order.Uint32(p) == 3 {
-				return false
+				return false, false
 			}
 		}
 	}
-	return high
+	return true, high
 }

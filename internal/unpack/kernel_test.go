@@ -215,6 +215,40 @@ func TestBootImages(t *testing.T) {
 	}
 }
 
+// makeELF wraps bytes as a program with one segment.
+func makeELF(order binary.ByteOrder, address uint32, content []byte) []byte {
+	h := make([]byte, 84)
+	copy(h, "\x7fELF\x01\x01\x01")
+	if order == binary.BigEndian {
+		h[5] = 2
+	}
+	order.PutUint16(h[16:], 2)
+	order.PutUint32(h[28:], 52)
+	order.PutUint16(h[42:], 32)
+	order.PutUint16(h[44:], 1)
+	order.PutUint32(h[52:], 1)
+	order.PutUint32(h[60:], address)
+	return append(h, content...)
+}
+
+func TestKernelELF(t *testing.T) {
+	kernel := makeKernel(t, true, "gzip")
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		o := openBytes(t, VMLinux, makeELF(order, 0x80010000, kernel))
+		if len(o.Parts) != 2 || o.Info["version"] != "4.14.90" {
+			t.Errorf("%v %v", o.Info, o.Parts)
+		}
+		noisy := append(bytes.Clone(kernel), seededBytes(9, 100_000)...)
+		o = openBytes(t, VMLinux, makeELF(order, 0x400000, append(seededBytes(1, 4000), packStream(t, "gzip", noisy)...)))
+		if len(o.Parts) != 1 || !bytes.Equal(partBytes(t, o.Parts[0]), noisy) {
+			t.Errorf("wrapped: %v", o.Parts)
+		}
+		if _, err := VMLinux.Open(newInput(makeELF(order, 0x400000, kernel))); err == nil {
+			t.Error("a program with a kernel's texts was opened")
+		}
+	}
+}
+
 func TestKernelCorpus(t *testing.T) {
 	for _, method := range []string{"gzip", "lz4", "lzo", "xz"} {
 		o := openWith(t, BzImage, corpusFile(t, "formats/bzImage_"+method))
@@ -279,6 +313,6 @@ func FuzzKernel(f *testing.F) {
 		in := newInput(b)
 		in.Budget = NewBudget(Limits{Bytes: 32 << 20, Memory: 32 << 20})
 		openKernel(in, "")
-		isKernelELF(in.Data)
+		kernelELF(in.Data)
 	})
 }
