@@ -68,3 +68,39 @@ func download(dir, name string) (string, error) {
 	}
 	return string(bytes.TrimSpace(out)), err
 }
+
+// DebFile returns the bytes of one file of a Debian package, which is unpacked
+// beside it once.
+func DebFile(t testing.TB, name, path string) []byte {
+	t.Helper()
+	deb := Deb(t, name)
+	dir := filepath.Join(filepath.Dir(deb), "..", "files", filepath.Base(deb))
+	if _, err := os.Stat(dir); err != nil {
+		unpackDeb(t, deb, dir)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// unpackDeb unpacks into a folder of its own first: several tests may do so at
+// once.
+func unpackDeb(t testing.TB, deb, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), ".unpack-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(tmp)
+	Run(t, tmp, "dpkg-deb", "-x", deb, "tree")
+	if err := os.Rename(filepath.Join(tmp, "tree"), dir); err != nil {
+		if _, there := os.Stat(dir); there != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 	"testing"
+
+	"github.com/doorward/doorward/internal/testtool"
 )
 
 // explored lists the objects of an artifact: the steps to each, and the reader.
@@ -66,7 +68,7 @@ func TestRealBootImages(t *testing.T) {
 		{"orion5x/buffalo/kuroboxpro/uImage.buffalo", "uimage:kernel", "dev/console"},
 		{"kirkwood/marvell/sheevaplug/uImage", "uimage:kernel zimage@0x0 zimage:kernel kernel:initramfs", "dev/console"},
 	} {
-		found := explored(t, debFile(t, "debian-installer-12-netboot-armel", armelImages+c.file))
+		found := explored(t, testtool.DebFile(t, "debian-installer-12-netboot-armel", armelImages+c.file))
 		if !hasFile(found, c.prefix, c.inside) {
 			t.Errorf("%s: no %s under %s in\n%s", c.file, c.inside, c.prefix, paths(found))
 		}

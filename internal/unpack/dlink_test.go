@@ -1,12 +1,8 @@
 package unpack
 
 import (
-	"archive/tar"
 	"bytes"
 	"encoding/binary"
-	"io"
-	"os/exec"
-	"path"
 	"testing"
 
 	"github.com/doorward/doorward/internal/testtool"
@@ -65,38 +61,11 @@ func TestDLink(t *testing.T) {
 	})
 }
 
-// debFile returns the content of one file of a Debian package.
-func debFile(t testing.TB, deb, name string) []byte {
-	t.Helper()
-	cmd := exec.Command(testtool.Need(t, "dpkg-deb"), "--fsys-tarfile", testtool.Deb(t, deb))
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { cmd.Process.Kill(); cmd.Wait() }()
-	for r := tar.NewReader(out); ; {
-		h, err := r.Next()
-		if err != nil {
-			t.Fatalf("%s in %s: %v", name, deb, err)
-		}
-		if path.Clean(h.Name) == name {
-			b, err := io.ReadAll(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return b
-		}
-	}
-}
-
 func TestDLinkReal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fetches a large package")
 	}
-	b := debFile(t, "debian-installer-12-netboot-armel", "usr/lib/debian-installer/images/12/armel/kirkwood/network-console/d-link/dns-320/netboot.img")
+	b := testtool.DebFile(t, "debian-installer-12-netboot-armel", "usr/lib/debian-installer/images/12/armel/kirkwood/network-console/d-link/dns-320/netboot.img")
 	o := openBytes(t, DLink, b)
 	if o.Info["product"] != "DNS323D1" {
 		t.Errorf("product %q", o.Info["product"])

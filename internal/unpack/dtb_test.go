@@ -84,7 +84,7 @@ func TestDTBInBootLoader(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fetches a package")
 	}
-	b := debFile(t, "u-boot-qemu", "usr/lib/u-boot/qemu-x86/u-boot.bin")
+	b := testtool.DebFile(t, "u-boot-qemu", "usr/lib/u-boot/qemu-x86/u-boot.bin")
 	found := 0
 	for at := 0; ; {
 		i := bytes.Index(b[at:], []byte(fdtMagic))

@@ -263,13 +263,13 @@ func TestKernelReal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fetches large packages")
 	}
-	b := debFile(t, "debian-installer-12-netboot-amd64", "usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux")
+	b := testtool.DebFile(t, "debian-installer-12-netboot-amd64", "usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux")
 	o := openBytes(t, BzImage, b)
 	k := openBytes(t, VMLinux, partBytes(t, o.Parts[0]))
 	if o.Size != int64(len(b)) || !strings.HasPrefix(k.Info["version"], "6.1.0-") || len(k.Parts) != 1 || k.Parts[0].Name != "initramfs" {
 		t.Errorf("amd64: %v %v %v", o.Info, k.Info, k.Parts)
 	}
-	b = debFile(t, "debian-installer-12-netboot-armel", "usr/lib/debian-installer/images/12/armel/kirkwood/network-console/d-link/dns-320/netboot.img")
+	b = testtool.DebFile(t, "debian-installer-12-netboot-armel", "usr/lib/debian-installer/images/12/armel/kirkwood/network-console/d-link/dns-320/netboot.img")
 	u := openBytes(t, UImage, partBytes(t, openBytes(t, DLink, b).Parts[0]))
 	in := newInput(partBytes(t, u.Parts[0]))
 	in.Whole = false // a device tree follows

@@ -104,7 +104,7 @@ func TestUBootDefaultsReal(t *testing.T) {
 		t.Skip("fetches a package")
 	}
 	for board, want := range map[string]string{"qemu_arm": "bootdelay=2", "qemu-riscv64": "bootdelay=2", "qemu-x86": "root=/dev/sdb3", "qemu-ppce500": "bootdelay=1"} {
-		b := debFile(t, "u-boot-qemu", "usr/lib/u-boot/"+board+"/u-boot.bin")
+		b := testtool.DebFile(t, "u-boot-qemu", "usr/lib/u-boot/"+board+"/u-boot.bin")
 		res, err := Explore(context.Background(), board, Slice(b), Options{Readers: []*Reader{UBootDefaults, UBootEnv}})
 		if err != nil {
 			t.Fatal(err)
