@@ -108,7 +108,7 @@ func (l *Layout) stream(src Source, at int64) (int64, error) {
 			return 0, fmt.Errorf("xz: more than %d blocks", xzBlocksMax)
 		}
 		end, err := l.block(src, at, int64(size[0])*4+4, h[7])
-		l.Size = max(l.Size, end)
+		l.Size = max(l.Size, min(end, src.Size()))
 		if err != nil {
 			return 0, err
 		}
