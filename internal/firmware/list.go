@@ -20,4 +20,5 @@ var All = []*Detector{
 	Destination,
 	Sensor,
 	Service,
+	Update,
 }

@@ -136,6 +136,8 @@ func (s *services) unknown(e *startup.Event, name string, st state) {
 		x.words = "program that a connection starts"
 		s.add(x)
 		return
+	case len(e.Args) > 0 && e.Args[0] == "init": // the first program, under another name
+		return
 	case e.File == nil || e.File.Type != unpack.TypeELF || boxed(e.File) || linksTo(e.File) >= boxLinks || !listens(e.File):
 		return
 	}

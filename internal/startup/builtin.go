@@ -120,6 +120,10 @@ func doEval(s *shell, args []value, n syntax.Node) result {
 	if s.calls >= maxCalls || len(v.text) > 1<<14 {
 		return result{}
 	}
+	if v.unknown && strings.HasPrefix(v.text, "$") { // the commands come from elsewhere
+		s.happen(Event{Kind: Start, Program: "eval", Applet: "eval", Args: texts(args)}, n)
+		return result{}
+	}
 	return s.runText(v.text, n)
 }
 
@@ -151,8 +155,11 @@ func doDot(s *shell, args []value, n syntax.Node) result {
 		f = s.file(s.abs(args[0].text))
 	}
 	if f == nil || !isScript(f) {
-		if w := s.written[s.abs(args[0].text)]; w != nil && s.calls < maxCalls {
+		if w := s.written[s.abs(args[0].text)]; w != nil && s.calls < maxCalls && !w.foreign() {
 			return s.runText(w.s, n)
+		}
+		if p := s.abs(args[0].text); madeAtRunTime(p) { // what is not shipped, and may come from outside
+			s.happen(Event{Kind: Start, Program: ".", Applet: ".", Args: []string{p}}, n)
 		}
 		return result{truth: Unknown, conds: []Condition{{Text: ". " + args[0].text, Holds: Unknown}}}
 	}

@@ -238,6 +238,11 @@ func (s *shell) external(words []value, env map[string]string, n syntax.Node) re
 	}
 	ev.By = s.at(n)
 	s.record(ev)
+	if w := s.written[where]; file == nil && w != nil && !w.foreign() && s.calls < maxCalls && s.alive() {
+		sub := s.fork() // a script that a script wrote
+		sub.args = args
+		sub.runText(w.s, n)
+	}
 	s.follow(file, where, args, ev.By)
 	if file != nil && !isScript(file) && s.tools[ev.Applet] == nil && !handlesFiles[ev.Applet] {
 		s.argumentRuns(args, ev, n)

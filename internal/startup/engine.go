@@ -49,6 +49,9 @@ type text struct {
 	sure    bool
 }
 
+// foreign says that nothing is known of what a script wrote: a command's output.
+func (w *text) foreign() bool { return w.unknown && (w.s == "" || w.s[0] == '$') || w.s == folderMark }
+
 func newEngine(v *product.Volume, log *Log) *engine {
 	return &engine{
 		product: v.Product, v: v, log: log, steps: maxSteps, fs: newFills(v),

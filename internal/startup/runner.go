@@ -27,6 +27,11 @@ func shellTool(s *shell, args []value, n syntax.Node) (result, bool) {
 			return result{}, false
 		}
 		f := s.file(s.abs(a.text))
+		if w := s.written[s.abs(a.text)]; w != nil && !w.foreign() && s.calls < maxCalls {
+			sub := s.fork()
+			sub.args = args[i+1:]
+			return sub.runText(w.s, n), true
+		}
 		if f == nil || !isScript(f) {
 			return result{}, false
 		}

@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 		{"key by grep", "x=`grep '^TELNET=' /etc/s.conf | cut -d= -f2`\nif [ \"$x\" = \"yes\" ]; then telnetd; else httpd; fi\n", map[string]string{"etc/s.conf": "WEB=no\nTELNET=yes\n"}, []string{"start telnetd", "start httpd no"}, nil},
 		{"pipe", "echo root:pw | chpasswd\n", map[string]string{"usr/sbin/chpasswd": elf}, []string{"start chpasswd <\"root:pw\\n\""}, nil},
 		{"write", "N=admin\necho \"$N:x:0:0::/:/bin/sh\" >> /etc/passwd\ncat > /tmp/x <<EOF\nport=$N\nEOF\n", nil, []string{"write /etc/passwd \"admin:x:0:0::/:/bin/sh\\n\"", "write /tmp/x \"port=admin\\n\""}, nil},
-		{"written script runs", "echo 'telnetd -p 7' > /tmp/r.sh\nsh /tmp/r.sh\n. /tmp/r.sh\n", nil, []string{"start telnetd -p 7"}, nil},
+		{"written script runs", "echo 'telnetd -p 7' > /tmp/r.sh\n. /tmp/r.sh\necho 'httpd $1' > /tmp/s.sh\nsh /tmp/s.sh a\nchmod +x /tmp/s.sh; /tmp/s.sh b\n", nil, []string{"start telnetd -p 7", "start httpd a", "start httpd b"}, nil},
 		{"start-stop-daemon", "start-stop-daemon -S -b -x /usr/sbin/httpd -- -p 8080\nstart-stop-daemon -K -x /usr/sbin/telnetd\n", nil, []string{"start /usr/sbin/httpd -p 8080"}, []string{"telnetd"}},
 		{"busybox applet", "busybox telnetd -p 5\n/bin/busybox sh -c 'httpd -f'\n", nil, []string{"start busybox telnetd -p 5", "start httpd -f"}, nil},
 		{"does not parse", "if [ 1 ; then\ntelnetd -p 3\n  fi fi (\n", nil, []string{"start telnetd -p 3 ?"}, nil},
