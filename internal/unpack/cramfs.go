@@ -209,7 +209,7 @@ func (c *cramfs) walk(root cramfsInode, g *gatherer) {
 			if unixMode(i.mode).IsDir() && i.size > 0 {
 				if seen[i.offset] {
 					g.damage(fmt.Errorf("cramfs: folder %q is in the tree already: a loop", p))
-					return true
+					return !g.stop()
 				}
 				seen[i.offset] = true
 				todo = append(todo, cramfsFolder{p, i})

@@ -316,7 +316,7 @@ func (x *ext) folder(f extFolder, seen map[uint32]bool, g *gatherer) (sub []extF
 		if inode.mode.IsDir() {
 			if seen[number] {
 				g.damage(fmt.Errorf("ext: folder %q is in the tree already: a loop", p))
-				return true
+				return !g.stop()
 			}
 			seen[number] = true
 			sub = append(sub, extFolder{p, inode})

@@ -60,10 +60,17 @@ func (g *gatherer) stop() bool {
 	return g.full != nil
 }
 
+// maxDamages is when a file system is given up: more is no accident, and
+// looking at all of it would take for ever.
+const maxDamages = 50_000
+
 // damage notes what could not be read; only the first is kept in full.
 func (g *gatherer) damage(err error) {
 	if g.damages++; g.damaged == nil {
 		g.damaged = err
+	}
+	if g.damages > maxDamages && g.full == nil {
+		g.full = fmt.Errorf("%w: more than %d damaged places", ErrLimit, maxDamages)
 	}
 }
 

@@ -210,7 +210,7 @@ func (s *squashfs) folder(f squashFolder, seen map[uint64]bool, g *gatherer) (su
 		if inode.mode.IsDir() {
 			if seen[ref] {
 				g.damage(fmt.Errorf("squashfs: folder %q is in the tree already: a loop", p))
-				return true
+				return !g.stop()
 			}
 			seen[ref] = true
 			sub = append(sub, squashFolder{p, inode})

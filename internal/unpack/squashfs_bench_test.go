@@ -39,11 +39,11 @@ func benchTree(b *testing.B) string {
 	os.Mkdir(dir, 0o755)
 	total := int64(0)
 	for _, pattern := range []string{"/usr/bin/*", "/usr/share/*/*.*", "/usr/share/*/*/*.*", "/etc/*"} {
-		room := total + 12<<20
+		room := total + 2<<20
 		names, _ := filepath.Glob(pattern)
 		for _, name := range names {
 			info, err := os.Stat(name)
-			if err != nil || !info.Mode().IsRegular() || info.Size() > 4<<20 || total+info.Size() > room {
+			if err != nil || !info.Mode().IsRegular() || info.Size() > 1<<20 || total+info.Size() > room {
 				continue
 			}
 			content, err := os.ReadFile(name)
