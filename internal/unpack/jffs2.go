@@ -89,7 +89,7 @@ func openJFFS2(in *Input) (*Object, error) {
 	if log.dirents+log.inodes+log.cleanMarkers == 0 {
 		return nil, ErrNotThis
 	}
-	o := &Object{Format: "jffs2 little endian", Size: log.size(), System: true, Info: map[string]string{"nodes": fmt.Sprint(log.nodes)}, Err: log.err}
+	o := &Object{Format: "jffs2 little endian", Size: log.size(), System: true, Info: map[string]string{"nodes": fmt.Sprint(log.nodes)}, Gaps: log.gaps, Err: log.err}
 	if order == binary.BigEndian {
 		o.Format = "jffs2 big endian"
 	}
@@ -117,6 +117,7 @@ type jffs2Log struct {
 	blockStart int64 // where the erase block of the node before began, as far as is known
 	spacing    int64 // distance of clean markers in all: a multiple of the erase block
 	lastClean  int64
+	gaps       []Gap
 	err        error
 }
 
@@ -168,9 +169,10 @@ func (l *jffs2Log) scan(in *Input) error {
 		if len(b) < 12 {
 			break
 		}
-		if kind, length, ok := jffs2Header(b, l.order); ok {
+		if kind, length, ok := jffs2Header(b, l.order); ok && (length <= size-at || length <= maxJFFS2Piece) {
 			if length > size-at {
-				l.err = fmt.Errorf("truncated: the node at 0x%x has %d bytes, %d are there", at, length, size-at)
+				// Nothing can be behind it, so the rest counts as this file system's.
+				l.gaps = append(l.gaps, Gap{at, size - at, "damaged", fmt.Sprintf("truncated: the node at 0x%x has %d bytes, %d are there", at, length, size-at)})
 				l.end = size
 				return nil
 			}

@@ -70,7 +70,6 @@ type ubiImage struct {
 	volumes map[uint32]map[uint32]ubiBlock
 	room    int64 // bytes that the volumes may still have: holes in them cost nothing in the image
 	gaps    []Gap
-	err     error
 }
 
 func openUBI(in *Input) (*Object, error) {
@@ -89,7 +88,7 @@ func openUBI(in *Input) (*Object, error) {
 		"erase block": fmt.Sprint(u.peb), "headers": fmt.Sprintf("%d and %d", u.ec.vid, u.ec.data), "image sequence": fmt.Sprint(u.ec.sequence),
 	}}
 	o.Parts = u.parts()
-	o.Gaps, o.Err = u.gaps, u.err
+	o.Gaps = u.gaps
 	return o, nil
 }
 
@@ -143,7 +142,7 @@ func (u *ubiImage) scan(in *Input) error {
 		lost = 0
 		if u.end = at + u.peb; u.end > u.data.Size() {
 			u.end = u.data.Size()
-			u.err = fmt.Errorf("truncated: the last erase block has %d of %d bytes", u.end-at, u.peb)
+			u.damaged(fmt.Sprintf("truncated: the last erase block has %d of %d bytes", u.end-at, u.peb))
 		}
 		u.block(w, at)
 	}

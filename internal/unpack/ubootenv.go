@@ -35,9 +35,8 @@ var UBootDefaults = &Reader{
 }
 
 const (
-	minEnv  = 256
-	maxEnv  = 256 << 10
-	envStep = 64 // sizes are multiples of it
+	minEnv = 256
+	maxEnv = 256 << 10
 )
 
 func startsEnv(b []byte) bool {
@@ -90,7 +89,11 @@ func openUBootEnv(in *Input) (*Object, error) {
 func envSize(b []byte, start int) (size int, order string) {
 	le, be := binary.LittleEndian.Uint32(b), binary.BigEndian.Uint32(b)
 	sum, at := uint32(0), start
-	for size := minEnv; size <= len(b); size += envStep {
+	step := 64 // sizes are multiples of it, from 4 KiB on of a sector
+	for size := minEnv; size <= len(b); size += step {
+		if size >= 4096 {
+			step = 512
+		}
 		sum = crc32.Update(sum, crc32.IEEETable, b[at:size])
 		at = size
 		switch sum {

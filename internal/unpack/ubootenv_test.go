@@ -66,7 +66,7 @@ func TestUBootEnvProperty(t *testing.T) {
 		for i := rapid.IntRange(1, 20).Draw(t, "count"); i > 0; i-- {
 			text += name.Draw(t, "name") + "=" + value.Draw(t, "value") + "\n"
 		}
-		size := rapid.IntRange(2048/64, 8192/64).Draw(t, "size") * 64
+		size := rapid.OneOf(rapid.IntRange(2048/64, 4096/64), rapid.SampledFrom([]int{4608 / 64, 8192 / 64, 0x10000 / 64, 0x40000 / 64})).Draw(t, "size") * 64
 		order := rapid.SampledFrom([]binary.ByteOrder{binary.LittleEndian, binary.BigEndian}).Draw(t, "order")
 		b := makeEnv(text, size, rapid.Bool().Draw(t, "redundant"), order, rapid.SampledFrom([]byte{0, 0xff}).Draw(t, "pad"))
 		o, err := UBootEnv.Open(newInput(append(b, 0xff, 1, 2)))
