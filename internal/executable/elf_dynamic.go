@@ -271,7 +271,7 @@ func (e *elfReader) conclude() {
 		i.Kind = Program
 	}
 	h := &i.Hardening
-	h.PIE = e.etype == etDyn && i.Kind == Program
+	h.PIE = e.etype == etDyn
 	_, now := e.dynamic[dtBindNow]
 	if h.RELRO != "" && (now || e.dynamic[dtFlags]&flagBindNow != 0 || e.dynamic[dtFlags1]&flag1Now != 0) {
 		h.RELRO = "full"

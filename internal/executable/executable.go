@@ -71,7 +71,7 @@ const (
 // Hardening is what was switched on when the program was built.
 type Hardening struct {
 	NX      bool   // the stack is not executable
-	PIE     bool   // can be loaded at any address
+	PIE     bool   // can be loaded at any address, as any library can
 	RELRO   string // "", partial, full
 	Canary  bool   // checks the stack for overruns
 	Fortify bool   // uses the checked variants of C functions

@@ -207,3 +207,10 @@ func containsWord(text, value string) bool {
 		at = i + 1
 	}
 }
+
+// Searches says that the pass over the bytes looked for a pattern, so that Hits
+// may be asked for it.
+func (p *Product) Searches(pattern string) bool {
+	_, ok := p.indexed.number[pattern]
+	return ok
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/doorward/doorward/internal/declare"
 	"github.com/doorward/doorward/internal/detect"
 	"github.com/doorward/doorward/internal/firmware"
+	"github.com/doorward/doorward/internal/inventory"
 	"github.com/doorward/doorward/internal/product"
 	"github.com/doorward/doorward/internal/reconcile"
 	"github.com/doorward/doorward/internal/report"
@@ -80,7 +81,7 @@ func cause(err error) error {
 
 // patterns are the byte patterns of all detectors.
 func patterns() []string {
-	var list []string
+	list := inventory.Patterns()
 	for _, d := range firmware.All {
 		list = append(list, d.Patterns...)
 	}
@@ -103,11 +104,16 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 		Tool:       doorward.Tool{Version: Version, Detectors: found.Runs},
 		Subject:    subject(p),
 		Doors:      settle.Doors(found.Doors),
-		Components: found.Components,
+		Components: append(inventory.Components(p), found.Components...),
 		Origins:    found.Origins,
 		Unread:     append(unread(p), found.Unread...),
 		Layout:     layout(p),
 		Date:       opt.At.Format(time.DateOnly),
+	}
+	for i := range r.Doors {
+		if d := &r.Doors[i]; d.Component == "" && len(d.Where) > 0 {
+			d.Component = inventory.OwnerAt(p, d.Where[0])
+		}
 	}
 	versions := identify(p, &r.Subject)
 	r.Doors, r.Declarations = reconcile.Status(r.Doors, declarations, r.Subject, reconcile.Options{
