@@ -184,14 +184,30 @@ func (a *accounts) readPreseeds() {
 			continue
 		}
 		text := f.Text()
-		for _, m := range preseed.FindAllStringSubmatchIndex(text, 100) {
-			key, value := text[m[2]:m[3]], text[m[4]:m[5]]
+		end := int64(0)
+		for _, at := range f.Hits("/passw") {
+			if at >= int64(len(text)) || len(a.preseeds) > 500 {
+				break
+			}
+			if at < end {
+				continue
+			}
+			line := lineOf(text, int(at))
+			if n := strings.IndexByte(text[at:], '\n'); n >= 0 {
+				end = at + int64(n)
+			} else {
+				end = int64(len(text))
+			}
+			m := preseed.FindStringSubmatch(line)
+			if m == nil || len(line) > 1024 {
+				continue
+			}
+			key, value := m[1], m[2]
 			if strings.HasPrefix(value, "$") && !strings.HasPrefix(value, "$1$") && !strings.HasPrefix(value, "$5$") && !strings.HasPrefix(value, "$6$") {
 				continue
 			}
-			line := 1 + strings.Count(text[:m[2]], "\n")
 			if _, ok := a.preseeds[key]; !ok {
-				a.preseeds[key] = answer{value, made{file: f, line: line, text: lineOf(text, m[2])}}
+				a.preseeds[key] = answer{value, made{file: f, line: 1 + strings.Count(text[:at], "\n"), text: line}}
 			}
 		}
 	}

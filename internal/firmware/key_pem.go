@@ -22,14 +22,17 @@ func (k *keys) pem(f *product.File) {
 		return
 	}
 	b := f.Bytes()
+	line, counted := 1, int64(0)
 	for _, at := range hits {
 		if at >= int64(len(b)) {
 			break
 		}
+		line += bytes.Count(b[counted:at], []byte("\n"))
+		counted = at
 		text := b[at:min(at+maxPEM, int64(len(b)))]
 		k.out.Looked(doorward.KindKey, 1, "PEM block")
 		if block := decodePEM(text); block != nil {
-			k.block(f, at, block)
+			k.block(f, at, line, block)
 		}
 	}
 }
@@ -57,10 +60,10 @@ func decodePEM(text []byte) *pem.Block {
 }
 
 // block takes one PEM block.
-func (k *keys) block(f *product.File, at int64, block *pem.Block) {
+func (k *keys) block(f *product.File, at int64, line int, block *pem.Block) {
 	x := keyFound{file: f, offset: at, found: "-----BEGIN " + block.Type + "-----"}
 	if f.Type.IsText() {
-		x.line = 1 + bytes.Count(f.Bytes()[:at], []byte("\n"))
+		x.line = line
 	}
 	x.secrets = []string{strings.TrimSpace(string(pem.EncodeToMemory(block)))}
 	switch {
