@@ -307,6 +307,16 @@ func FuzzZImage(f *testing.F) {
 	fuzzReader(f, ZImage, makeZImage(binary.LittleEndian, packStream(f, "lz4", []byte(sampleBanner))))
 }
 
+func FuzzZBoot(f *testing.F) {
+	payload := packStream(f, "zstd", []byte(sampleBanner))
+	f.Add(append(append([]byte("MZ\x00\x00zimg\x40\x00\x00\x00\x50"), make([]byte, 51)...), payload...))
+	fuzzReader(f, ZBoot)
+}
+
+func FuzzVMLinux(f *testing.F) {
+	fuzzReader(f, VMLinux, makeELF(binary.BigEndian, 0x80010000, append([]byte(sampleBanner+"\x00IKCFG_ST"), packStream(f, "gzip", []byte(sampleConfig))...)))
+}
+
 func FuzzKernel(f *testing.F) {
 	f.Add(makeKernel(f, true, "gzip")[190<<10:])
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -81,12 +81,16 @@ func openUImage(in *Input) (*Object, error) {
 	}
 	size := min(int64(h.Size), in.Data.Size()-uimageHeader)
 	o := &Object{Format: "uimage " + nameOf(uimageType, h.Type), Size: uimageHeader + size, Info: h.info()}
-	o.Err = h.checkData(in.Data, size)
-	if !sumFits {
-		// The data's checksum is as good a proof that it is a header.
-		if o.Err != nil || h.Size < 4 {
-			return nil, ErrNotThis
-		}
+	wrong := h.checkData(in.Data, size)
+	switch {
+	case sumFits && wrong != nil:
+		// The header is proved, so its size holds; what the payload hides is
+		// looked for in there. That is no reason to doubt the object.
+		o.Gaps = []Gap{{Offset: uimageHeader, Reason: reasonOf(wrong), Note: wrong.Error()}}
+	case sumFits:
+	case wrong != nil || h.Size < 4:
+		return nil, ErrNotThis
+	default: // the data's checksum is as good a proof that it is a header
 		o.Err = errors.New("the header's checksum is wrong")
 	}
 	o.Parts = h.parts(Window(in.Data, uimageHeader, size))

@@ -125,10 +125,10 @@ func TestUImageDamage(t *testing.T) {
 		t.Errorf("size %d", o.Size)
 	}
 	mutant := func(f func(b []byte) []byte) (*Object, error) { return UImage.Open(newInput(f(bytes.Clone(good)))) }
-	if o, err := mutant(func(b []byte) []byte { b[100]++; return b }); err != nil || o.Err == nil || len(o.Parts) != 1 {
+	if o, err := mutant(func(b []byte) []byte { b[100]++; return b }); err != nil || len(o.Gaps) != 1 || o.Size != 3064 || len(o.Parts) != 1 {
 		t.Errorf("wrong data: %v %v", o, err)
 	}
-	if o, err := mutant(func(b []byte) []byte { return b[:2000] }); err != nil || o.Err == nil || o.Size != 2000 || o.Parts[0].Data.Size() != 1936 {
+	if o, err := mutant(func(b []byte) []byte { return b[:2000] }); err != nil || len(o.Gaps) != 1 || o.Size != 2000 || o.Parts[0].Data.Size() != 1936 {
 		t.Errorf("truncated: %v %v", o, err)
 	}
 	if o, err := mutant(func(b []byte) []byte { b[40]++; return b }); err != nil || o.Err == nil {
