@@ -90,7 +90,7 @@ func isDocumentation(p string) bool {
 		}
 	}
 	base := strings.ToLower(path.Base(p))
-	for _, word := range []string{"readme", "copying", "license", "licence", "changelog", "authors", "credits", "news", "notice", "copyright", "thanks", "os-release", "lsb-release", "issue"} {
+	for _, word := range []string{"readme", "copying", "license", "licence", "changelog", "authors", "credits", "news", "notice", "copyright", "thanks", "os-release", "lsb-release", "issue", "control"} {
 		if strings.HasPrefix(base, word) {
 			return true
 		}
