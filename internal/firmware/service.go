@@ -91,8 +91,8 @@ func runService(ctx context.Context, p *product.Product, out *detect.Sink) error
 // event looks at one start for a listener.
 func (s *services) event(e *startup.Event) {
 	st := stateOf(e)
-	if st == never || e.File == nil && e.Socket == "" {
-		return
+	if st == never || e.File == nil && e.Socket == "" || e.File != nil && e.File.Type.IsText() && e.Socket == "" {
+		return // what a script starts is an event of its own
 	}
 	name := e.Applet
 	if name == "" {
@@ -300,7 +300,8 @@ func (x *service) weight() doorward.Weight {
 	default:
 		w = doorward.Weigh(x.gain, x.reach, x.hidden, x.clear)
 	}
-	if x.state == off {
+	open := x.state == open && x.shell == "" && len(conditionsOf(x.event)) > 0
+	if x.state == off || open {
 		w = w.Down(1)
 	}
 	if w == doorward.Info && x.reach != doorward.Local {

@@ -17,6 +17,9 @@ func (s *services) special(x service) []service {
 	if x.daemon.skip {
 		return s.sometimes(x)
 	}
+	if onlyTests(x.daemon.name, e.Args) {
+		return nil
+	}
 	ports := argumentPorts(e.Args, x.daemon.options)
 	switch x.daemon.name {
 	case "telnetd":
@@ -99,6 +102,17 @@ func (s *services) special(x service) []service {
 		}
 	}
 	return x.each(ports)
+}
+
+// onlyTests says that a start merely checks the configuration.
+func onlyTests(name string, args []string) bool {
+	switch name {
+	case "sshd", "nginx", "lighttpd", "apache2":
+		return contains(args, "-t") || contains(args, "-tt") || contains(args, "-T") || contains(args, "-?") || contains(args, "configtest")
+	case "smbd", "snmpd", "dnsmasq":
+		return contains(args, "--test") || contains(args, "-V")
+	}
+	return false
 }
 
 // pick returns more only if there are none yet.

@@ -55,6 +55,8 @@ func TestServices(t *testing.T) {
 		{"adb over TCP", "setprop service.adb.tcp.port 5555\nadbd", nil, []string{"service critical program=adbd proto=tcp port=5555 authenticated=false"}},
 		{"off by default", "[ \"$(nvram get tel)\" = 1 ] && telnetd", []file{{path: "etc/nvram.default", text: "tel=0\n"}}, []string{"service medium program=telnetd proto=tcp port=23 condition=tel=1 (default 0) authenticated=true"}},
 		{"on by default", "[ \"$(nvram get tel)\" = 1 ] && telnetd", []file{{path: "etc/nvram.default", text: "tel=1\n"}}, []string{"service high program=telnetd proto=tcp port=23 condition=tel=1 (default 1) authenticated=true"}},
+		{"only a test", "sshd -t\n/etc/init.d/dropbear start", []file{{path: "etc/init.d/dropbear", text: "#!/bin/sh\necho no\n", mode: 0o755}}, nil},
+		{"open condition", "[ -f /mnt/flag ] && vsftpd", []file{{path: "etc/vsftpd.conf", text: "anonymous_enable=NO\n"}}, []string{"service low program=vsftpd proto=tcp port=21 condition=[ -f /mnt/flag ] authenticated=true"}},
 		{"renamed", "helperd -p 24", []file{{path: "usr/sbin/helperd", text: fakeELF, mode: 0o755}}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

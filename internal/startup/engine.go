@@ -33,6 +33,7 @@ type engine struct {
 	ran      map[*product.File]bool
 	settings map[string]string // as changed by scripts
 	mounts   []fill
+	control  bool // the volume holds a package's scripts
 	units    *units
 	programs map[*product.File]bool // whose strings were looked at
 	names    map[string]bool        // programs looked up by name
@@ -54,6 +55,7 @@ func (w *text) foreign() bool { return w.unknown && (w.s == "" || w.s[0] == '$')
 
 func newEngine(v *product.Volume, log *Log) *engine {
 	return &engine{
+		control: v.Tree.Entry("control") != nil && v.Tree.Entry("postinst") != nil,
 		product: v.Product, v: v, log: log, steps: maxSteps, fs: newFills(v),
 		written: map[string]*text{}, scripts: map[string]*script{}, runs: map[string]int{},
 		ran: map[*product.File]bool{}, settings: map[string]string{}, uci: map[string]*uciFile{}, programs: map[*product.File]bool{}, names: map[string]bool{},
@@ -85,7 +87,26 @@ func (e *engine) file(p string) *product.File {
 	if f := e.fs.source(p); f != nil {
 		return f
 	}
-	return e.elsewhere(p)
+	if f := e.elsewhere(p); f != nil {
+		return f
+	}
+	return e.sibling(p)
+}
+
+// sibling finds a file of a package whose scripts are in an archive of their
+// own, beside the one with its files.
+func (e *engine) sibling(p string) *product.File {
+	if !e.control {
+		return nil
+	}
+	for _, v := range e.product.Volumes {
+		if v != e.v {
+			if f := v.File(p); f != nil {
+				return f
+			}
+		}
+	}
+	return nil
 }
 
 // elsewhere finds a file that lies on another volume of the product, which is

@@ -4,6 +4,8 @@ import (
 	"path"
 	"strings"
 
+	"mvdan.cc/sh/v3/syntax"
+
 	"github.com/doorward/doorward/internal/product"
 )
 
@@ -191,4 +193,23 @@ func (e *engine) xinetdService(f *product.File, service string, v map[string]str
 	by := Site{File: f, Line: at, Text: "server = " + strings.TrimSpace(v["server"]+" "+v["server_args"])}
 	c := context{manager: "xinetd", trigger: "connection", socket: proto + "/" + port, conds: conds, user: noRoot(v["user"])}
 	e.serve(v["server"], append([]string{path.Base(v["server"])}, strings.Fields(v["server_args"])...), by, c)
+}
+
+// updateInetd is Debian's way to add a line to inetd's table.
+func updateInetd(s *shell, args []value, n syntax.Node) (result, bool) {
+	for i, a := range args {
+		line := ""
+		if a.text == "--add" && i+1 < len(args) {
+			line = args[i+1].text
+		} else if rest, ok := strings.CutPrefix(a.text, "--add="); ok {
+			line = rest
+		}
+		if line == "" || strings.HasPrefix(line, "#") || // "#<off>#" adds it switched off
+			!s.alive() {
+			continue
+		}
+		line = strings.ReplaceAll(line, `\t`, " ")
+		s.engine.inetd(known(line), s.src)("update-inetd", s.conds)
+	}
+	return succeeded, true
 }

@@ -40,7 +40,7 @@ func toolTable() map[string]tool {
 		"fw_printenv": fwPrint, "fw_setenv": fwSet, "getprop": getprop, "setprop": setprop, "sysctl": sysctl, "uci": uci,
 		"cp": copyFiles, "mv": copyFiles, "install": copyFiles, "ln": link, "tar": untar, "mount": mount, "tee": tee, "touch": touch, "mkdir": mkdir, "rm": remove, "dd": dd,
 		"sh": shellTool, "ash": shellTool, "bash": shellTool, "dash": shellTool, "run-parts": runParts, "service": service, "rc-service": service, "invoke-rc.d": service, "systemctl": systemctl, "initctl": systemctl, "start": startJob,
-		"xargs": xargs, "crontab": crontab, "find": findExec, "deb-systemd-invoke": systemctl,
+		"xargs": xargs, "crontab": crontab, "find": findExec, "deb-systemd-invoke": systemctl, "update-inetd": updateInetd,
 	}
 }
 
