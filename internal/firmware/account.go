@@ -21,7 +21,7 @@ var Account = &Detector{
 		"against published default passwords, and follows the scripts that make accounts and passwords when the product runs.",
 	Kinds:    []doorward.Kind{doorward.KindAccount},
 	Requires: []string{"startup"},
-	Patterns: slices.Concat(accountPatterns, accountScriptPatterns, accountConfigPatterns),
+	Patterns: slices.Concat(accountPatterns, accountScriptPatterns, accountConfigPatterns, accountServicePatterns),
 	Scope:    detect.ProductAll,
 	Run:      runAccount,
 }
@@ -48,7 +48,7 @@ func runAccount(ctx context.Context, p *product.Product, out *detect.Sink) error
 		product: p, log: startup.Of(p), out: out, tries: newTries(),
 		ways: map[*product.Volume]*loginWays{}, dbs: map[*product.Volume][]*userFile{},
 	}
-	for _, step := range []func(){a.passwordFiles, a.madeAccounts, a.webPasswords, a.configs} {
+	for _, step := range []func(){a.passwordFiles, a.madeAccounts, a.webPasswords, a.configs, a.services, a.access} {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
