@@ -134,7 +134,7 @@ func (k *keys) report(x *keyFound) {
 	}
 	detail := doorward.Detail{"path": x.file.Path, "private": x.private}
 	if x.algorithm != "" {
-		detail["algorithm"] = x.algorithm
+		detail["algorithm"] = algorithmName(x.algorithm)
 	}
 	if x.fingerprint != "" {
 		detail["fingerprint"] = x.fingerprint
@@ -283,4 +283,16 @@ func isBlob(f *product.File) bool {
 		return false
 	}
 	return true
+}
+
+// algorithmName is the algorithm as detail has it, one word for a family
+// whatever the format that named it.
+func algorithmName(s string) string {
+	low := strings.ToLower(s)
+	for _, family := range []struct{ mark, name string }{{"ed25519", "ed25519"}, {"ecdsa", "ecdsa"}, {"rsa", "rsa"}, {"dss", "dsa"}, {"dsa", "dsa"}} {
+		if strings.Contains(low, family.mark) {
+			return family.name
+		}
+	}
+	return low
 }

@@ -19,7 +19,7 @@ func (r *privileges) writable(p *product.Product) {
 	byVolume := map[*product.Volume][]*product.File{}
 	for f := range used {
 		r.out.Looked(doorward.KindPrivilege, 1, "file that start-up runs")
-		if f.Volume != nil && !readOnly(f.Volume.Format) && (openToAll(f) || openFolder(f) != "") {
+		if f.Volume != nil && (r.canChange(f) && openToAll(f) || !readOnly(f.Volume.Format) && openFolder(f) != "") {
 			byVolume[f.Volume] = append(byVolume[f.Volume], f)
 		}
 	}
@@ -51,6 +51,12 @@ func (r *privileges) startupFiles() map[*product.File]*startup.Event {
 		}
 	}
 	return used
+}
+
+// canChange says that a file, or the copy of it that start-up makes in memory,
+// lies in a file system that can be written.
+func (r *privileges) canChange(f *product.File) bool {
+	return !readOnly(f.Volume.Format) || len(r.log.RunPath(f)) > 1
 }
 
 // readOnly says that a file system cannot be written while the product runs.
