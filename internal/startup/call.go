@@ -237,6 +237,9 @@ func (s *shell) external(words []value, env map[string]string, n syntax.Node) re
 		s.out.unknown = true
 	}
 	ev.By = s.at(n)
+	if len(args) == 1 && args[0].text == "enabled" && strings.HasPrefix(where, "/etc/init.d/") {
+		return s.enabled(path.Base(where), n)
+	}
 	s.record(ev)
 	if w := s.written[where]; file == nil && w != nil && !w.foreign() && s.calls < maxCalls && s.alive() {
 		sub := s.fork() // a script that a script wrote
@@ -276,6 +279,14 @@ func (s *shell) argumentRuns(args []value, outer Event, n syntax.Node) {
 		sub.run(args[i:], nil, n)
 		return
 	}
+}
+
+// enabled is what OpenWrt's init scripts answer: whether a start link is there.
+func (s *shell) enabled(name string, n syntax.Node) result {
+	links := s.fs.glob("/etc/rc.d/S[0-9][0-9]" + name)
+	r := result{truth: truthOf(len(links) > 0, false)}
+	r.conds = []Condition{{Text: s.source(n), Name: "/etc/init.d/" + name + " enabled", Default: map[bool]string{true: "yes", false: "no"}[len(links) > 0], Holds: r.truth}}
+	return r
 }
 
 func isMultiCall(base string, f *product.File) bool {

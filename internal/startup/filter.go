@@ -20,6 +20,9 @@ func grep(s *shell, args []value, n syntax.Node) (result, bool) {
 	}
 	in, ok := s.input(rest)
 	key := keyOf(pat)
+	if !ok && len(rest) == 1 && !rest[0].unknown && s.exists(s.abs(rest[0].text)) == False {
+		return result{truth: False, conds: []Condition{{Text: s.source(n), Name: s.abs(rest[0].text), Default: "absent", Holds: False}}}, true
+	}
 	if !ok || in.unknown {
 		if s.out != nil {
 			s.out.unknown = true

@@ -114,7 +114,7 @@ func (s *shell) expansion(p *syntax.ParamExp, v value, set bool) value {
 	case syntax.DefaultUnset, syntax.DefaultUnsetOrNull, syntax.AssignUnset, syntax.AssignUnsetOrNull:
 		return s.withDefault(p, v, set)
 	case syntax.RemSmallSuffix, syntax.RemLargeSuffix, syntax.RemSmallPrefix, syntax.RemLargePrefix:
-		pat := s.word(p.Exp.Word)
+		pat := s.pattern(p.Exp.Word)
 		if v.unknown || pat.unknown || len(v.text) > 4096 {
 			v.unknown = true
 			return v

@@ -2,6 +2,7 @@ package startup
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -83,6 +84,11 @@ func (s *shell) fork() *shell {
 	c := *s
 	c.vars = maps.Clone(s.vars)
 	c.funcs = maps.Clone(s.funcs)
+	if s.proc != nil {
+		own := *s.proc
+		own.command, own.env = slices.Clone(own.command), maps.Clone(own.env)
+		c.proc = &own
+	}
 	return &c
 }
 

@@ -55,6 +55,8 @@ func TestScripts(t *testing.T) {
 		{"does not parse", "if [ 1 ; then\ntelnetd -p 3\n  fi fi (\n", nil, []string{"start telnetd -p 3 ?"}, nil},
 		{"one of two", "case $(model) in A) D=httpd;; B) D=dropbear;; esac\n$D -x\n", nil, []string{"start httpd -x ?", "start dropbear -x ?"}, nil},
 		{"while read", "while read n p; do $n -p $p; done < /etc/list\n", map[string]string{"etc/list": "telnetd 23\nhttpd 80\n"}, []string{"start telnetd -p 23", "start httpd -p 80"}, nil},
+		{"quoted patterns", "p=x; test -n \"${p#[\\!x]}\" || telnetd -p 6\nq='a*'; case ab in \"$q\") httpd -q;; a*) httpd -g;; esac\n", nil, []string{"start telnetd -p 6", "start httpd -g"}, []string{"httpd -q"}},
+		{"grep of nothing", "grep -q x /etc/none && httpd\ngrep -q x /tmp/none && telnetd\n", nil, []string{"start httpd no", "start telnetd ?"}, nil},
 		{"count", "i=0\nwhile [ $i -lt 3 ]; do httpd -n $i; i=$((i+1)); done\n", nil, []string{"start httpd -n 0", "start httpd -n 2"}, []string{"-n 3"}},
 		{"settings", "nvram set a=b\nsetprop c d\n[ \"$(nvram get a)\" = b ] && telnetd\n", nil, []string{"set a=b", "set c=d", "start telnetd"}, nil},
 		{"loops for ever", "f() { f; }\nf\nwhile true; do telnetd; sleep 1; done\n", nil, []string{"start telnetd"}, nil},

@@ -303,7 +303,7 @@ func (s *shell) binaryTest(t *syntax.BinaryTest) result {
 	x, y := s.word(xw), s.word(yw)
 	op := t.Op.String()
 	if (op == "=" || op == "==" || op == "!=") && isGlob(y.text) && !quotedWord(yw) && !x.unknown && !y.unknown {
-		if matchPattern(y.text, x.text) {
+		if matchPattern(s.pattern(yw).text, x.text) {
 			y.text = x.text
 		}
 	}

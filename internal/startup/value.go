@@ -127,6 +127,9 @@ func matchSet(pattern string, c byte) (n int, ok, valid bool) {
 		case i+2 < len(pattern) && pattern[i+1] == '-' && pattern[i+2] != ']':
 			ok = ok || pattern[i] <= c && c <= pattern[i+2]
 			i += 3
+		case pattern[i] == '\\' && i+1 < len(pattern):
+			ok = ok || pattern[i+1] == c
+			i += 2
 		default:
 			ok = ok || pattern[i] == c
 			i++

@@ -28,9 +28,28 @@ func (s *shell) word(w *syntax.Word) value {
 	return v
 }
 
-// pattern expands a word that is a pattern: quoted parts stand for themselves,
-// nearly always without special characters.
-func (s *shell) pattern(w *syntax.Word) value { return s.word(w) }
+// pattern expands a word that is a pattern: what is quoted in it stands for
+// itself.
+func (s *shell) pattern(w *syntax.Word) value {
+	if w == nil {
+		return known("")
+	}
+	var v value
+	for _, part := range w.Parts {
+		p := s.part(part, false)
+		switch x := part.(type) {
+		case *syntax.Lit:
+			p = known(strings.ReplaceAll(x.Value, "\\\n", ""))
+		case *syntax.SglQuoted, *syntax.DblQuoted:
+			p.text = literal.Replace(p.text)
+		}
+		v = join(v, p)
+	}
+	return v
+}
+
+// literal takes their meaning from the characters of patterns.
+var literal = strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`)
 
 func (s *shell) part(part syntax.WordPart, quoted bool) value {
 	switch p := part.(type) {
