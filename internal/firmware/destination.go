@@ -79,7 +79,7 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-var documentationDirs = []string{"share/doc/", "share/man/", "share/info/", "share/licenses/", "share/common-licenses/", "share/locale/", "share/i18n/", "share/zoneinfo/", "share/terminfo/", "share/lintian/", "share/bug/", "/examples/", "site-packages/", "dist-packages/", "node_modules/", "lib/python", "share/perl", "perl5/", "usr/include/", "var/lib/dpkg/", "usr/lib/opkg/", "lib/apk/", "share/mime/", "share/metainfo/", "share/gir", "share/applications/"}
+var documentationDirs = []string{"share/doc/", "share/doc-base/", "share/man/", "/man/man", "share/info/", "share/licenses/", "share/common-licenses/", "share/locale/", "share/i18n/", "share/zoneinfo/", "share/terminfo/", "share/lintian/", "share/bug/", "/examples/", "site-packages/", "dist-packages/", "node_modules/", "lib/python", "share/perl", "perl5/", "usr/include/", "var/lib/dpkg/", "usr/lib/opkg/", "lib/apk/", "share/mime/", "share/metainfo/", "share/gir", "share/applications/"}
 
 // isDocumentation says that a file is read by people or by package managers.
 func isDocumentation(p string) bool {
@@ -96,7 +96,7 @@ func isDocumentation(p string) bool {
 		}
 	}
 	switch path.Ext(base) {
-	case ".md", ".rst", ".html", ".htm", ".css", ".svg", ".map", ".po", ".tex", ".pod", ".dtd", ".xsd", ".wsdl", ".h", ".hpp", ".c", ".sample", ".example", ".dist", ".pem", ".crt":
+	case ".md", ".rst", ".html", ".htm", ".css", ".svg", ".map", ".po", ".tex", ".pod", ".dtd", ".xsd", ".yang", ".rng", ".pc", ".wsdl", ".h", ".hpp", ".c", ".sample", ".example", ".dist", ".pem", ".crt":
 		return true
 	}
 	return false

@@ -30,8 +30,6 @@ func programSightings(f *product.File) []sighting {
 		return nil
 	}
 	b := f.Bytes()
-	data := productData(f)
-	secure := bytes.Contains(b, []byte("SSL_connect")) || bytes.Contains(b, []byte("mbedtls_ssl_handshake")) || bytes.Contains(b, []byte("wolfSSL_connect")) || bytes.Contains(b, []byte("gnutls_handshake"))
 	var found []sighting
 	n := 0
 	forStrings(b, 5, func(off int, s string) bool {
@@ -40,17 +38,33 @@ func programSightings(f *product.File) []sighting {
 		if !ok || isCited(e.host) || looksLikeSymbol(b, off, len(s)) {
 			return n < maxStrings
 		}
-		hit := sighting{endpoint: e, file: f, offset: int64(off), text: s, program: f.Base(), certainty: doorward.Likely}
-		if e.scheme == "" && !secure {
-			hit.scheme = "tcp"
-		}
-		if hit.payload = data; carriesData(s) {
-			hit.payload = s
-		}
-		found = append(found, hit)
+		found = append(found, sighting{endpoint: e, file: f, offset: int64(off), text: s, program: f.Base(), certainty: doorward.Likely})
 		return n < maxStrings
 	})
+	if len(found) > 0 {
+		describeTraffic(f, found)
+	}
 	return found
+}
+
+// describeTraffic says of a program's endpoints whether it can encrypt, and what
+// of the product it sends.
+func describeTraffic(f *product.File, found []sighting) {
+	b := f.Bytes()
+	secure := false
+	for _, name := range []string{"SSL_connect", "mbedtls_ssl_handshake", "wolfSSL_connect", "gnutls_handshake"} {
+		secure = secure || bytes.Contains(b, []byte(name))
+	}
+	data := productData(f)
+	for i := range found {
+		hit := &found[i]
+		if hit.scheme == "" && !secure {
+			hit.scheme = "tcp"
+		}
+		if hit.payload = data; carriesData(hit.text) {
+			hit.payload = hit.text
+		}
+	}
 }
 
 // wholeEndpoint takes a string that is nothing but a URL or a host.
@@ -59,10 +73,11 @@ func wholeEndpoint(s string) (endpoint, bool) {
 		if strings.ContainsAny(s, " \t<>()") || endsAsDocument(s) || strings.Contains(s, "%s:") {
 			return endpoint{}, false
 		}
-		return parseURL(s)
+		e, ok := parseURL(s)
+		return e, ok && !isNamespace(s) && !isHomepage(e)
 	}
 	host, port := splitPort(s)
-	if bareHost(host) && host == strings.ToLower(host) {
+	if bareHost(host) && host == strings.ToLower(host) && !madeUp.MatchString(host) {
 		return endpoint{host: host, port: port}, true
 	}
 	return endpoint{}, false

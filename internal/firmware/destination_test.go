@@ -64,6 +64,10 @@ func TestDestinationLeavesAlone(t *testing.T) {
 		{path: "etc/ssl/openssl.cnf", text: "oid_section = new_oids\n[ req ]\ndefault_bits = 2048\n"},
 		{path: "etc/dnsmasq.conf", text: "address=/double-click.example.net/127.0.0.1\nserver=/localnet/192.168.0.1\n"},
 		{path: "lib/libx.so.1", text: "\x7fELF\x01\x01\x00connect\x00org.freedesktop.DBus\x00libfoo.so.2\x00config.py\x00com.vendor.thing\x00http://www.gnu.org/x\x00see http://vendorco.com/help\x00"},
+		{path: "lib/systemd/system/a.target", text: "[Unit]\nDocumentation=https://vendorco.io/NETWORK\n"},
+		{path: "etc/control", text: "Package: x\nHomepage: https://vendorco.org/x/\nBugs: mailto:bugs@lists.vendorco.org\n"},
+		{path: "usr/share/x/map.dat", text: "fhir = \"http://vendorco.org/ns/fhir\"\n"},
+		{path: "bin/shows", text: "\x7fELF\x01\x01\x00connect\x00http://www.vendorco.com/\x00https://vendorco.com\x00http://vendorco.com/schemas/2013#markers\x00http://vendorco.com/ns/1.0\x00xfoo.com\x00"},
 		{path: "bin/noconnect", text: "\x7fELF\x01\x01\x00printf\x00stats.vendorco.com\x00"},
 	} {
 		if got := doorsOf(t, Destination, f); len(got) != 0 {

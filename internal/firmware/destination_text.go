@@ -32,7 +32,7 @@ func textSightings(f *product.File) []sighting {
 	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimSpace(line)
-		if line == "" || isComment(line) {
+		if line == "" || isComment(line) || !script && citesOnly(line) {
 			continue
 		}
 		if m := portSetting.FindStringSubmatch(line); m != nil && !script {
@@ -186,7 +186,7 @@ func endpointsOf(line string, command, setting bool) []endpoint {
 	rest := line
 	if strings.Contains(line, "://") {
 		rest = urlRE.ReplaceAllStringFunc(line, func(m string) string {
-			if e, ok := parseURL(m); ok && (command || setting || !strings.Contains(line, "xmlns")) && !endsAsDocument(m) {
+			if e, ok := parseURL(m); ok && (command || setting || !strings.Contains(line, "xmlns")) && !endsAsDocument(m) && (command || !isNamespace(m)) {
 				add(e)
 			}
 			return " "

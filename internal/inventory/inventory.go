@@ -25,6 +25,7 @@ type inventory struct {
 	named   map[scope]bool                        // packages by volume and name
 	os      map[*product.Volume]*doorward.Component
 	known   map[identity]*doorward.Component
+	packed  map[release]*doorward.Component
 	byPlace map[string]*product.File // by joined path steps
 }
 
@@ -44,7 +45,7 @@ func take(p *product.Product) *inventory {
 	in := &inventory{
 		product: p, owner: map[*product.File]*doorward.Component{}, covered: map[*product.File]bool{},
 		named: map[scope]bool{}, os: map[*product.Volume]*doorward.Component{},
-		known: map[identity]*doorward.Component{},
+		known: map[identity]*doorward.Component{}, packed: map[release]*doorward.Component{},
 	}
 	in.systems()
 	in.packages()

@@ -50,7 +50,7 @@ func find(t testing.TB, list []doorward.Component, name string) doorward.Compone
 	return doorward.Component{}
 }
 
-const release = "NAME=\"Debian GNU/Linux\"\nID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n"
+const debian12 = "NAME=\"Debian GNU/Linux\"\nID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n"
 
 // program returns the bytes of some ELF program of this machine.
 func program(t testing.TB) string {
@@ -65,7 +65,7 @@ func program(t testing.TB) string {
 func TestDpkg(t *testing.T) {
 	true_ := program(t)
 	p := made(t,
-		"etc/os-release", release,
+		"etc/os-release", debian12,
 		"var/lib/dpkg/status", "Package: busybox\nStatus: install ok installed\nMaintainer: Some Body <s@example.com>\nArchitecture: armel\nVersion: 1:1.35.0-4+b1\nDescription: x\n continued: no field\n\n"+
 			"Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n\nPackage: libssl3\nStatus: install ok installed\nSource: openssl (3.0.2)\nArchitecture: armel\nMulti-Arch: same\nVersion: 3.0.11-1~deb12u2\n",
 		"var/lib/dpkg/info/busybox.list", "/.\n/bin\n/bin/busybox\n",
@@ -109,7 +109,7 @@ func TestOtherDatabases(t *testing.T) {
 		foundBy string
 		owned   string
 	}{
-		"status.d": {[]string{"etc/os-release", release, "var/lib/dpkg/status.d/tzdata", "Package: tzdata\nVersion: 2024a-0+deb12u1\nArchitecture: all\n", "var/lib/dpkg/status.d/tzdata.md5sums", "0123  usr/share/zone\n", "usr/share/zone", "z"},
+		"status.d": {[]string{"etc/os-release", debian12, "var/lib/dpkg/status.d/tzdata", "Package: tzdata\nVersion: 2024a-0+deb12u1\nArchitecture: all\n", "var/lib/dpkg/status.d/tzdata.md5sums", "0123  usr/share/zone\n", "usr/share/zone", "z"},
 			"pkg:deb/debian/tzdata@2024a-0%2Bdeb12u1?arch=all&distro=debian-12", "", "dpkg", "usr/share/zone"},
 		"opkg": {[]string{"etc/openwrt_release", "DISTRIB_ID='OpenWrt'\nDISTRIB_RELEASE='19.07.3'\n", "usr/lib/opkg/status", "Package: dropbear\nVersion: 2019.78-2\nStatus: install user installed\nArchitecture: mips_24kc\n\n",
 			"usr/lib/opkg/info/dropbear.control", "Package: dropbear\nVersion: 2019.78-2\n", "usr/lib/opkg/info/dropbear.list", "/usr/sbin/dropbear\n/etc/config/dropbear\n", "usr/sbin/dropbear", "x"},
@@ -118,7 +118,7 @@ func TestOtherDatabases(t *testing.T) {
 			"pkg:opkg/foo@1.2-3?arch=all", "cpe:2.3:a:maker:foo:1.2:*:*:*:*:*:*:*", "opkg", ""},
 		"apk": {[]string{"etc/alpine-release", "3.18.4\n", "lib/apk/db/installed", "C:Q1x=\nP:musl\nV:1.2.4-r2\nA:x86_64\nL:MIT\no:musl\nm:A B <a@example.com>\nF:lib\nR:ld-musl-x86_64.so.1\na:0:0:755\n\n", "lib/ld-musl-x86_64.so.1", "x"},
 			"pkg:apk/alpine/musl@1.2.4-r2?arch=x86_64&distro=alpine-3.18.4", "cpe:2.3:a:musl-libc:musl:1.2.4:*:*:*:*:*:*:*", "apk", "lib/ld-musl-x86_64.so.1"},
-		"nested root": {[]string{"rootfs/etc/os-release", release, "rootfs/var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n", "rootfs/var/lib/dpkg/info/a.list", "/etc/a\n", "rootfs/etc/a", "x"},
+		"nested root": {[]string{"rootfs/etc/os-release", debian12, "rootfs/var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n", "rootfs/var/lib/dpkg/info/a.list", "/etc/a\n", "rootfs/etc/a", "x"},
 			"pkg:deb/debian/a@1?arch=all&distro=debian-12", "", "dpkg", "rootfs/etc/a"},
 		"apk by itself": {[]string{".PKGINFO", "# made\npkgname = curl\npkgver = 8.4.0-r0\narch = x86_64\n", "usr/bin/curl", "x"},
 			"pkg:apk/alpine/curl@8.4.0-r0?arch=x86_64", "cpe:2.3:a:haxx:libcurl:8.4.0:*:*:*:*:*:*:*", "apk", "usr/bin/curl"},

@@ -52,6 +52,8 @@ func (in *inventory) packages() {
 				in.addAll(v, root, rpmPackages(f))
 			}
 		}
+	}
+	for _, v := range in.product.Volumes {
 		in.givenPackage(v)
 	}
 }
@@ -117,7 +119,24 @@ func (in *inventory) addPackage(v *product.Volume, p *pack, s System) *doorward.
 	if os := in.os[v]; os != nil {
 		c.Parent = os.BOMRef
 	}
-	return in.add(v, c)
+	listed := in.add(v, c)
+	if id := (release{p.format, p.name, p.version, p.arch}); in.packed[id] == nil {
+		in.packed[id] = listed
+	}
+	return listed
+}
+
+// release is a package in one version, wherever it lies.
+type release struct{ format, name, version, arch string }
+
+// addGiven adds a package that was given by itself. One that is installed, too,
+// is the same component in one more place.
+func (in *inventory) addGiven(v *product.Volume, p *pack) *doorward.Component {
+	if c := in.packed[release{p.format, p.name, p.version, p.arch}]; c != nil {
+		c.Where = append(c.Where, p.from.Where()...)
+		return c
+	}
+	return in.addPackage(v, p, System{})
 }
 
 func (p *pack) foundBy() string {
@@ -313,8 +332,7 @@ func apkPackages(f *product.File) []pack {
 func (in *inventory) givenPackage(v *product.Volume) {
 	if f := v.File(".PKGINFO"); f != nil {
 		if p := pkgInfo(f); p.name != "" {
-			c := in.addPackage(v, &p, System{})
-			in.ownAll(v, c)
+			in.ownAll(v, in.addGiven(v, &p))
 		}
 		return
 	}
@@ -328,7 +346,7 @@ func (in *inventory) givenPackage(v *product.Volume) {
 	}
 	p := fromControl(all[0], in.controlFormat(v))
 	p.from = f
-	c := in.addPackage(v, &p, System{})
+	c := in.addGiven(v, &p)
 	in.ownAll(v, c)
 	for _, data := range in.product.Volumes {
 		if data != v && isSibling(v, data) {

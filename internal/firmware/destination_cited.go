@@ -1,0 +1,46 @@
+package firmware
+
+import (
+	"regexp"
+	"strings"
+)
+
+// citingKey are the names of fields that tell people where to read more.
+var citingKey = regexp.MustCompile(`(?i)^\s*["'<]?(?:home[-_ ]?page|home[-_]?url|documentation|doc[-_]?url|bugs?|bug[-_]?(?:report|reports|tracker)(?:[-_]?url)?|vcs-[a-z]+|support[-_]?url|privacy[-_]?policy[-_]?url|licen[cs]e|author|authors|copyright|maintainer|organization|contact|web[-_]?site|(?:model|manufacturer|presentation)url|namespace|(?:target)?namespace|schemalocation|dtd|rationale|seealso|reference)["'>]?\s*[:=> ]`)
+
+// citesOnly says that a line names a host for people or for matching names, and
+// for no connection.
+func citesOnly(line string) bool {
+	return citingKey.MatchString(line) || strings.Contains(line, "mailto:") || strings.Contains(line, "xmlns") || strings.Contains(line, "-//")
+}
+
+var namespacePath = regexp.MustCompile(`(?i)/(?:ns|xml|xmlns|xmlschema|schemas?|namespaces?|specifications?|guidelines|rdf|dtd|xsd|soap/envelope|yang|rfc\d+|standards?)(?:[/#.-]|$)`)
+
+// isNamespace says that a URL names something and leads nowhere: a fragment, a
+// path of schemas.
+func isNamespace(u string) bool {
+	_, rest, _ := strings.Cut(u, "://")
+	host, path, ok := strings.Cut(rest, "/")
+	if strings.HasPrefix(host, "schemas.") || strings.HasPrefix(host, "purl.") || strings.HasPrefix(host, "ns.") {
+		return true
+	}
+	return ok && (strings.Contains(path, "#") || namespacePath.MatchString("/"+path))
+}
+
+// isHomepage says that a URL is a site's front page: programs show it, or name
+// their maker by it. An endpoint has a path, a port or a host's own name.
+func isHomepage(e endpoint) bool {
+	_, rest, ok := strings.Cut(e.url, "://")
+	if !ok || !strings.HasPrefix(e.scheme, "http") {
+		return false
+	}
+	authority, path, _ := strings.Cut(rest, "/")
+	if path != "" || strings.ContainsAny(authority, ":@?%") {
+		return false
+	}
+	first, _, _ := strings.Cut(e.host, ".")
+	return strings.HasPrefix(first, "www") || strings.Count(e.host, ".") == 1
+}
+
+// madeUp are names in the self-tests of programs.
+var madeUp = regexp.MustCompile(`^(?:[a-z]{1,2}-?)?(?:foo|bar|baz|quux|test|abc|xyz|xxx)+[0-9]*\.`)
