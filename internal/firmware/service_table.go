@@ -98,7 +98,7 @@ func daemonOf(applet string, f *product.File) *daemon {
 	}
 	for _, m := range daemons().marks {
 		if f.Has(m.text) && !boxed(f) {
-			if d := daemons().daemons[m.name]; d != nil && listens(f) {
+			if d := daemons().daemons[m.name]; d != nil && (listens(f) || f.Program() != nil && f.Program().Static) {
 				return d
 			}
 		}

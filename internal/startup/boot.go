@@ -11,6 +11,12 @@ import (
 
 // volume evaluates everything that starts on a volume, in the order of a boot.
 func (e *engine) volume() {
+	if config := e.v.Info["config"]; strings.HasPrefix(config, "{") {
+		e.container(config)
+		e.internetServers()
+		e.timers()
+		return
+	}
 	c := context{manager: "rc", trigger: "boot"}
 	e.firstProgram(c)
 	e.inittab(e.file("/etc/inittab"))

@@ -21,26 +21,27 @@ const (
 
 // engine evaluates one volume.
 type engine struct {
-	product  *product.Product
-	v        *product.Volume
-	log      *Log
-	steps    int
-	events   int
-	fs       *fills
-	written  map[string]*text   // what scripts wrote, by absolute path
-	scripts  map[string]*script // parsed, by digest
-	runs     map[string]int     // how often a script ran with given arguments
-	ran      map[*product.File]bool
-	settings map[string]string // as changed by scripts
-	mounts   []fill
-	control  bool // the volume holds a package's scripts
-	units    *units
-	programs map[*product.File]bool // whose strings were looked at
-	names    map[string]bool        // programs looked up by name
-	uci      map[string]*uciFile
-	builtins map[string]builtin
-	wrappers map[string]wrapper
-	tools    map[string]tool
+	product   *product.Product
+	v         *product.Volume
+	log       *Log
+	steps     int
+	events    int
+	fs        *fills
+	written   map[string]*text   // what scripts wrote, by absolute path
+	scripts   map[string]*script // parsed, by digest
+	runs      map[string]int     // how often a script ran with given arguments
+	ran       map[*product.File]bool
+	settings  map[string]string // as changed by scripts
+	mounts    []fill
+	installed map[string]bool // packages that are configured
+	control   bool            // the volume holds a package's scripts
+	units     *units
+	programs  map[*product.File]bool // whose strings were looked at
+	names     map[string]bool        // programs looked up by name
+	uci       map[string]*uciFile
+	builtins  map[string]builtin
+	wrappers  map[string]wrapper
+	tools     map[string]tool
 }
 
 // text is the content of a file that scripts write.

@@ -42,7 +42,7 @@ type Event struct {
 
 	By        Site        // the line that does it
 	Chain     []Site      // from the first program to By; the first is the entry
-	Manager   string      // inittab, rc, systemd, procd, xinetd, inetd, runit, s6, openrc, upstart, init.rc, profile, cron, hotplug, program, package
+	Manager   string      // inittab, rc, systemd, procd, xinetd, inetd, runit, s6, openrc, upstart, init.rc, profile, cron, hotplug, program, package, container
 	Trigger   string      // "boot", "timer", "login", "hotplug", "connection" (inetd), "install" (package scripts)
 	Terminal  string      // of inittab: the device that the program runs on (ttyS0)
 	Respawn   string      // of inittab: the action as written (askfirst, respawn); of systemd the Type

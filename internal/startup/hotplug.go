@@ -85,6 +85,9 @@ func (e *engine) packageScripts() {
 			if f == nil || !isScript(f) || e.ran[f] || !e.parse(f).shell || !e.step() {
 				continue
 			}
+			if name := strings.TrimSuffix(f.Base(), ".postinst"); name != f.Base() && e.isInstalled(name) {
+				continue
+			}
 			own := c
 			own.chain = []Site{{File: f, Line: 1, Text: p}}
 			e.runScript(f, p, []value{{text: "configure", given: true}}, own, nil)
@@ -94,6 +97,33 @@ func (e *engine) packageScripts() {
 		if f := e.file(p); f != nil && isScript(f) && !e.ran[f] {
 			own := context{manager: "rc", trigger: "boot", chain: []Site{{File: f, Line: 1, Text: p}}}
 			e.runScript(f, p, nil, own, nil)
+		}
+	}
+}
+
+// isInstalled says that a package manager's list has a package as installed: its
+// scripts ran when the product was made, and not on it.
+func (e *engine) isInstalled(name string) bool {
+	if e.installed == nil {
+		e.installed = map[string]bool{}
+		for _, p := range []string{"/var/lib/dpkg/status", "/usr/lib/opkg/status", "/var/lib/opkg/status"} {
+			if f := e.file(p); f != nil {
+				readInstalled(string(f.Bytes()), e.installed)
+			}
+		}
+	}
+	base, _, _ := strings.Cut(name, ":")
+	return e.installed[base]
+}
+
+// readInstalled reads the packages of a status file that are configured.
+func readInstalled(text string, into map[string]bool) {
+	name := ""
+	for line := range strings.SplitSeq(text, "\n") {
+		if rest, ok := strings.CutPrefix(line, "Package: "); ok {
+			name = strings.TrimSpace(rest)
+		} else if rest, ok := strings.CutPrefix(line, "Status: "); ok && strings.HasSuffix(strings.TrimSpace(rest), " installed") && len(into) < 1<<16 {
+			into[name] = true
 		}
 	}
 }

@@ -80,6 +80,23 @@ func TestPackage(t *testing.T) {
 	}
 }
 
+// TestConfigured runs the scripts of packages that wait for it, and not those
+// that ran when the product was made.
+func TestConfigured(t *testing.T) {
+	l := Of(made(t, busyboxRoot("", map[string]string{
+		"var/lib/dpkg/status":          "Package: a\nStatus: install ok unpacked\n\nPackage: b\nStatus: install ok installed\n",
+		"var/lib/dpkg/info/a.postinst": "#!/bin/sh\ntelnetd -p 1\n", "var/lib/dpkg/info/b.postinst": "#!/bin/sh\ntelnetd -p 2\n",
+	})))
+	wants(t, l, []string{"start telnetd -p 1"}, []string{"-p 2"})
+}
+
+// TestContainer runs an image's entry point, with its environment, and no init.
+func TestContainer(t *testing.T) {
+	p := made(t, busyboxRoot("telnetd -p 1\n", map[string]string{"entry.sh": "#!/bin/sh\nset -e\nhttpd -p $PORT\nexec \"$@\"\n"}))
+	p.Volumes[0].Info = map[string]string{"config": `{"config":{"Entrypoint":["/entry.sh"],"Cmd":["telnetd","-F"],"Env":["PORT=8080"]}}`}
+	wants(t, Of(p), []string{"start /entry.sh telnetd -F", "start httpd -p 8080", "start telnetd -F"}, []string{"-p 1"})
+}
+
 // TestOtherVolume runs a script of a partition that a boot script mounts.
 func TestOtherVolume(t *testing.T) {
 	if l := Of(made(t, busyboxRoot("mount -t jffs2 /dev/mtdblock5 /mnt/cfg\n[ -x /mnt/cfg/custom.sh ] && /mnt/cfg/custom.sh\n", nil))); !strings.Contains(strings.Join(linesOf(l), "\n"), "start /mnt/cfg/custom.sh ?") {
