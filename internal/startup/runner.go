@@ -122,11 +122,6 @@ func systemctl(s *shell, args []value, n syntax.Node) (result, bool) {
 	return result{}, true
 }
 
-// startJob is upstart's and Android's start NAME.
-func startJob(s *shell, args []value, n syntax.Node) (result, bool) {
-	return result{}, true
-}
-
 func (s *shell) startUnit(name string, n syntax.Node) {
 	c := s.context
 	c.chain = append(s.chain[:len(s.chain):len(s.chain)], s.at(n))

@@ -232,7 +232,7 @@ func (s *shell) fileTest(op string, x value, c *Condition) result {
 		if at, ok := s.v.Tree.Resolve(p); ok && op == "-f" && isDir(s.v, at) {
 			there = False
 		}
-		if f := s.v.File(p); op == "-x" && there == True && f != nil && f.Entry != nil && f.Mode().Perm()&0o111 == 0 && f.Mode().Perm() != 0 && anyExecutable(f.Path) {
+		if f := s.v.File(p); op == "-x" && there == True && f != nil && f.Entry != nil && f.Mode().Perm()&0o111 == 0 && f.Mode().Perm() != 0 {
 			there = False
 		}
 	case "-s":
@@ -254,9 +254,6 @@ func (s *shell) fileTest(op string, x value, c *Condition) result {
 	}
 	return result{truth: there}
 }
-
-// anyExecutable leaves files of archives that lost their modes alone.
-func anyExecutable(string) bool { return true }
 
 func (s *shell) abs(p string) string {
 	if strings.HasPrefix(p, "/") {

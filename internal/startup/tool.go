@@ -39,7 +39,7 @@ func toolTable() map[string]tool {
 		"nvram": nvram, "nvram_get": nvramGet, "nvram_set": nvramSet, "ralink_init": nvram, "xmldbc": xmldbc, "cfg": nvram, "cfg_manager": nvram, "tcapi": tcapi, "flash": nvram, "config": nvram,
 		"fw_printenv": fwPrint, "fw_setenv": fwSet, "getprop": getprop, "setprop": setprop, "sysctl": sysctl, "uci": uci,
 		"cp": copyFiles, "mv": copyFiles, "install": copyFiles, "ln": link, "tar": untar, "mount": mount, "tee": tee, "touch": touch, "mkdir": mkdir, "rm": remove, "dd": dd,
-		"sh": shellTool, "ash": shellTool, "bash": shellTool, "dash": shellTool, "run-parts": runParts, "service": service, "rc-service": service, "invoke-rc.d": service, "systemctl": systemctl, "initctl": systemctl, "start": startJob,
+		"sh": shellTool, "ash": shellTool, "bash": shellTool, "dash": shellTool, "run-parts": runParts, "service": service, "rc-service": service, "invoke-rc.d": service, "systemctl": systemctl, "initctl": systemctl,
 		"xargs": xargs, "crontab": crontab, "find": findExec, "deb-systemd-invoke": systemctl, "update-inetd": updateInetd,
 	}
 }
