@@ -1,6 +1,7 @@
 package firmware
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/doorward/doorward"
@@ -18,6 +19,38 @@ func (a *accounts) access() {
 		a.emptyPasswords(v)
 	}
 	a.blanked()
+	a.lenientLogins()
+}
+
+var (
+	readsField  = regexp.MustCompile(`cut\s+-d\s*['"]?:['"]?\s+-f\s*2|awk\s+-F\s*['"]?:|IFS=['"]?:`)
+	passesX     = regexp.MustCompile(`=\s*["']?x["']?\s*\]|^\s*["']?x["']?\)`)
+	givesAShell = regexp.MustCompile(`exec\s+\S*sh\b|login\s+-f|^\s*/bin/\w*sh\b`)
+)
+
+// lenientLogins reports login scripts that let in whoever has x for a password:
+// users without shadow.
+func (a *accounts) lenientLogins() {
+	for _, f := range a.product.Files {
+		if !isScript(f) || quietPlace(f.Path) || !f.Has("passwd") {
+			continue
+		}
+		text := f.Text()
+		if !readsField.MatchString(text) || !strings.Contains(text, "/passwd") {
+			continue
+		}
+		lines := strings.Split(text, "\n")
+		for i, line := range lines {
+			if !passesX.MatchString(line) || isCommentLine(strings.TrimSpace(line)+" ") || !givesAShell.MatchString(strings.Join(lines[i:min(i+4, len(lines))], "\n")) {
+				continue
+			}
+			d := login{gain: doorward.Control, certainty: doorward.Likely}
+			var note string
+			d.reach, d.lighter, note = a.placeOf(f.Volume, true)
+			a.nobody(f, i+1, line, "whoever has x for a password, which stands for shadow, gets a shell without one; "+note, "a login script lets users in whose password is x", d)
+			break
+		}
+	}
 }
 
 // nobody is a way in for everybody.
@@ -187,10 +220,11 @@ func (a *accounts) emptyPasswords(v *product.Volume) {
 			if len(w) != 2 || w[0] != "permitemptypasswords" || w[1] != "yes" {
 				continue
 			}
-			d := login{gain: doorward.UserData, reach: doorward.Remote}
+			// The account with an empty password is the door: this one only
+			// lets more of them in.
+			d := login{gain: doorward.UserData, reach: doorward.Remote, limit: doorward.Low}
 			note := "who has an empty password logs in"
 			if !a.hasEmpty(v) {
-				d.limit = doorward.Low
 				note += "; no account of the product has one"
 			}
 			a.nobody(f, l.line, l.text, note, "the SSH server takes empty passwords", d)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestServicesAndAccess(t *testing.T) {
-	reads := file{path: "usr/sbin/daemon", text: "\x7fELF\x00 snmpd.conf chap-secrets mosquitto.conf smb.conf x"}
+	reads := file{path: "usr/sbin/daemon", text: "\x7fELF\x00 snmpd.conf mosquitto.conf smb.conf x"}
 	with := func(p, text string) []file { return system(reads, file{path: p, text: text}) }
 	tests := []struct {
 		name  string
@@ -47,4 +47,16 @@ func TestImageEnvironment(t *testing.T) {
 	}
 	r := detect.Run(context.Background(), []*Detector{Account}, p, 1)
 	wantLines(t, lines(r.Doors, "user", "credential", "password"), []string{"account high user=app credential=fixed password=tR9vvQ"})
+}
+
+// TestLenientLogins: x for a password without shadow, and passwords that a
+// script takes away.
+func TestLenientLogins(t *testing.T) {
+	login := "#!/bin/sh\nread -r U\nH=`grep \"^$U:\" /etc/passwd | cut -d: -f2`\n[ -z \"$H\" ] && exit 1\nif [ \"$H\" = x ]; then\n\texec /bin/sh\nfi\nexec /bin/login \"$U\"\n"
+	strict := "#!/bin/sh\nH=`grep \"^$U:\" /etc/passwd | cut -d: -f2`\nif [ \"$H\" = x ]; then\n\texit 1\nfi\nexec /bin/login \"$U\"\n"
+	wantLines(t, lines(doorsOf(t, Account, system(file{path: "sbin/mylogin", text: login, mode: 0o755})...), "user", "credential"), []string{"account critical user=* credential=none"})
+	wantLines(t, lines(doorsOf(t, Account, system(file{path: "sbin/mylogin", text: strict, mode: 0o755})...), "user", "credential"), nil)
+	wantLines(t, lines(doorsOf(t, Account, system(file{path: "sbin/web", text: "#!/bin/sh\nsed -i 's/:.*$/:/' /etc/htpasswd\n", mode: 0o755})...), "user", "credential"), []string{"account critical user=* credential=none"})
+	wantLines(t, lines(doorsOf(t, Account, system(file{path: "etc/users.xml", text: "<Users>\n<User><Name>admin</Name><Password>12345</Password></User>\n<User><Name>viewer</Name><Password></Password></User>\n</Users>\n"})...), "user", "credential"),
+		[]string{"account high user=admin credential=default", "account medium user=viewer credential=empty"})
 }

@@ -5,7 +5,9 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/crypt"
+	"github.com/doorward/doorward/internal/startup"
 )
 
 func (a *accounts) make(m madeUser) {
@@ -139,9 +141,12 @@ var sedReplacement = regexp.MustCompile(`^s([|/#,@!~%])(.*)$`)
 // sed sees a user's password field replaced in passwd or shadow.
 func (a *accounts) sed(at made, args []string) {
 	target := ""
-	for _, arg := range args {
+	for i, arg := range args {
 		if isUserDatabase(arg) {
 			target = arg
+		}
+		if i > 0 && isWebPasswords(arg) && strings.Contains(arg, "/") {
+			a.emptied(at, arg, args)
 		}
 	}
 	if target == "" {
@@ -161,6 +166,26 @@ func (a *accounts) sed(at made, args []string) {
 			if _, ok := crypt.Parse(to[1]); ok || to[1] == "" && len(to) > 2 || to[1] == "" && from[1] != "" && len(from) == 2 {
 				a.make(madeUser{user: to[0], field: to[1], uid: -1, system: true, at: at, command: "sed"})
 			}
+		}
+	}
+}
+
+var emptiesField = regexp.MustCompile(`^s([|/#,@!~%]):\.\*\$?[|/#,@!~%]:?[|/#,@!~%]g?$`)
+
+// emptied sees the passwords of a web server's file taken away.
+func (a *accounts) emptied(at made, target string, args []string) {
+	for _, arg := range args {
+		if emptiesField.MatchString(arg) || arg == "/:/d" || arg == "d" {
+			d := login{gain: doorward.Control, reach: doorward.Remote, certainty: doorward.Likely}
+			note := "the passwords in " + target + " are taken away (assumes that the web server asks nobody then)"
+			if e := a.sites()[at.file][at.line]; e != nil && e.Holds() == startup.False {
+				d.lighter = 1
+				note += "; as shipped its condition is false"
+			} else if e != nil && e.Holds() == startup.Unknown {
+				note += "; if " + conditionText(e)
+			}
+			a.nobody(at.file, at.line, at.text, note, "a script empties the web server's passwords", d)
+			return
 		}
 	}
 }

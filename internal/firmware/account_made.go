@@ -114,6 +114,7 @@ func (a *accounts) readScript(f *product.File) {
 		return at, lines[at-1]
 	}}
 	s.stmts(startup.Statements(text), "")
+	s.uncalled(text)
 }
 
 // readProgram reads the commands that a program hands to a shell, and the lines
@@ -263,7 +264,8 @@ func (a *accounts) reportMade(m madeUser) {
 	note := ""
 	switch h, isHash := crypt.ParseWeb(m.field); {
 	case m.clear && isUnknown(m.password):
-		d.hidden, note = doorward.PerUnit, "the password is set when this runs; its value is not in the product"
+		d.credential, d.hidden = "per-unit", doorward.Normal
+		note = "the password is set when this runs; its value is not in the product"
 	case m.clear:
 		d.setPassword(m.password)
 		note = "the password is set when this runs, to the same value on every unit"

@@ -19,7 +19,7 @@ func TestMadeAccounts(t *testing.T) {
 		{"chpasswd of a hash", script(`echo 'root:` + md5Known + `' | chpasswd -e`), []string{"account critical user=root uid=0 credential=default password=admin123 made_by=setup.sh"}},
 		{"a variable that is known", script("U=ops\nP=admin\nprintf '%s:%s\\n' \"$U\" $P | busybox chpasswd"), []string{"account critical user=ops uid=0 credential=default password=admin made_by=setup.sh"}},
 		{"a user that is not known", script(`echo "$1:$2" | chpasswd`), nil},
-		{"a password that is not known", script(`echo "root:$(cat /proc/serial)" | chpasswd`), []string{"account high user=root uid=0 made_by=setup.sh"}},
+		{"a password that is not known", script(`echo "root:$(cat /proc/serial)" | chpasswd`), []string{"account medium user=root uid=0 credential=per-unit made_by=setup.sh"}},
 		{"passwd on standard input", script(`echo -e "hello9\nhello9" | passwd ops`), []string{"account critical user=ops uid=0 credential=fixed password=hello9 made_by=setup.sh"}},
 		{"two echoes", script(`(echo hello9; echo hello9) | passwd root >/dev/null 2>&1`), []string{"account critical user=root uid=0 credential=fixed password=hello9 made_by=setup.sh"}},
 		{"passwd -d", script(`passwd -d ops`), []string{"account critical user=ops uid=0 credential=empty made_by=setup.sh"}},
@@ -36,7 +36,7 @@ func TestMadeAccounts(t *testing.T) {
 		{"passwd lines in a program", system(file{path: "bin/rc", text: "\x7fELF\x01\x01\x01\x00\x00%s:x:%d:%d\x00nobody:x:99:99:nobody:/:/sbin/nologin\nroot:" + md5Secret + ":0:0:root:/:/bin/sh\n\x00"}),
 			[]string{"account critical user=root uid=0 credential=fixed made_by=rc"}},
 		{"a template in a program", system(file{path: "bin/rc", text: "\x7fELF\x01\x01\x01\x00\x00super:%s:0:0:super:/:/bin/sh\n\x00"}),
-			[]string{"account high user=super uid=0 made_by=rc"}},
+			[]string{"account medium user=super uid=0 credential=per-unit made_by=rc"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

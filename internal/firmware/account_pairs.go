@@ -89,9 +89,17 @@ func isTranslation(list []credSetting) bool {
 // pairs finds the passwords among settings, and for each its user.
 func (a *accounts) pairs(f *product.File, text string, list []credSetting) {
 	reported := 0
+	records := map[string]bool{} // keys that held a password: of the same key an empty one means none
 	for i, s := range list {
 		m := passwordKey.FindStringSubmatch(lastPart(s.key))
-		if m == nil || noPassword.MatchString(s.key) || !isLoginSecret(s) || reported > 200 {
+		if m == nil || noPassword.MatchString(s.key) || reported > 200 {
+			continue
+		}
+		if s.value == "" && records[s.key] && f.Type.IsText() {
+			a.emptyRecord(f, text, list, i, m[1])
+			continue
+		}
+		if !isLoginSecret(s) {
 			continue
 		}
 		if f.Type == unpack.TypeScript && !isSetting(lineOf(text, s.offset)) && !isUpperKey(s.key) {
@@ -100,8 +108,28 @@ func (a *accounts) pairs(f *product.File, text string, list []credSetting) {
 		user, distance := userOf(list, i, m[1])
 		if a.pair(f, text, s, m[1], user, distance) {
 			reported++
+			records[s.key] = user != ""
 		}
 	}
+}
+
+// emptyRecord reports a user of a list whose password is empty where others have
+// one.
+func (a *accounts) emptyRecord(f *product.File, text string, list []credSetting, i int, prefix string) {
+	user, distance := userOf(list, i, prefix)
+	if user == "" || distance > 2 || lineOf(text, list[i].offset) == "" {
+		return
+	}
+	line := 1 + strings.Count(text[:list[i].offset], "\n")
+	d := login{user: user, uid: -1, credential: "empty", gain: doorward.UserData, reach: doorward.Remote, certainty: doorward.Likely}
+	if adminWord.MatchString(user) {
+		d.gain = doorward.Control
+	}
+	d.evidence = []doorward.Evidence{lineEvidence(f, line, configLine(text, list[i]), "the password is empty, where others of the list have one")}
+	d.where, d.check = f.Where(), checkLine(f, line)
+	a.placeConfig(&d, f)
+	d.title = clip("user "+user+" of the product has an empty password in "+f.Base(), 90)
+	a.report(d)
 }
 
 // lastPart is the last element of a dotted path: InternetGateway.User.1.Password.
@@ -271,6 +299,7 @@ func (a *accounts) placeConfig(d *login, f *product.File) {
 	case a.isRead(f):
 		d.certainty = doorward.Shown
 	default:
+		d.certainty = doorward.Likely
 		d.lighter++
 		d.note("assumes that a program reads this file; nothing that names it was found")
 	}
@@ -290,5 +319,5 @@ func (a *accounts) isRead(f *product.File) bool {
 			return true
 		}
 	}
-	return !f.Volume.IsRoot() || strings.HasPrefix(f.Path, "etc/config/") || strings.Contains(f.Path, "nvram")
+	return !f.Volume.IsRoot() || strings.HasPrefix(f.Path, "etc/config/") || strings.HasPrefix(f.Path, "etc/ppp/") || strings.HasPrefix(f.Path, "etc/snmp/") || strings.HasPrefix(f.Path, "etc/samba/") || strings.Contains(f.Path, "nvram")
 }

@@ -1,6 +1,8 @@
 package firmware
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -15,6 +17,7 @@ type shellReader struct {
 	a      *accounts
 	file   *product.File
 	vars   map[string]string
+	funcs  map[string]*syntax.Stmt
 	line   func(n syntax.Node) (int, string)
 	offset int64 // of the text, in a program
 	depth  int
@@ -95,7 +98,10 @@ func (s *shellReader) command(cmd syntax.Command, stdin string, st *syntax.Stmt)
 		}
 		return out
 	case *syntax.FuncDecl:
-		return s.stmt(c.Body, "")
+		if s.funcs == nil {
+			s.funcs = map[string]*syntax.Stmt{}
+		}
+		s.funcs[c.Name.Value] = c.Body // read when it is called
 	}
 	return ""
 }
@@ -141,8 +147,37 @@ func (s *shellReader) call(c *syntax.CallExpr, stdin string, st *syntax.Stmt) st
 	for _, w := range c.Args {
 		args = append(args, s.word(w))
 	}
+	if body := s.funcs[args[0]]; body != nil {
+		return s.function(body, args[1:], stdin)
+	}
 	line, text := s.line(st)
 	return s.run(args, stdin, made{file: s.file, line: line, offset: s.offset, text: text})
+}
+
+// function reads a function's body with the arguments of a call.
+func (s *shellReader) function(body *syntax.Stmt, args []string, stdin string) string {
+	for i := range 9 {
+		delete(s.vars, strconv.Itoa(i+1))
+		if i < len(args) {
+			s.vars[strconv.Itoa(i+1)] = args[i]
+		}
+	}
+	return s.stmt(body, stdin)
+}
+
+// uncalled reads the functions that the script itself does not call: whoever
+// sources it does.
+func (s *shellReader) uncalled(text string) {
+	names := make([]string, 0, len(s.funcs))
+	for name := range s.funcs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if strings.Count(text, name) < 2 {
+			s.function(s.funcs[name], nil, "")
+		}
+	}
 }
 
 // run acts on a command whose words are known, and returns what it prints.

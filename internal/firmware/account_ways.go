@@ -149,6 +149,9 @@ func (a *accounts) placeOf(v *product.Volume, blank bool) (reach doorward.Reach,
 	}
 	w := a.waysOf(v).passwords
 	if blank {
+		if w.known && !a.waysOf(v).blank.known {
+			return doorward.Remote, 1, w.program + " asks for passwords, but takes empty ones only if it is told to; pages for administration may take them"
+		}
 		w = a.waysOf(v).blank
 	}
 	switch {
@@ -182,7 +185,7 @@ func quietPlace(p string) bool {
 			return true
 		}
 	}
-	for _, end := range []string{".sample", ".example", ".examples", ".md", ".rst", ".html", ".htm", ".css", ".po", ".pod", ".dpkg-dist", ".in", ".orig"} {
+	for _, end := range []string{".sample", ".example", ".examples", ".md", ".rst", ".html", ".htm", ".css", ".po", ".pod", ".dpkg-dist", ".dist", ".tmpl", ".template", ".in", ".orig"} {
 		if strings.HasSuffix(lower, end) {
 			return true
 		}

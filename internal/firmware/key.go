@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -237,11 +238,28 @@ func (k *keys) privateUse(x *keyFound, form string) {
 		x.title = "private key (" + x.algorithm + ") of " + strings.Join(x.usedBy, ", ") + ", the same on every unit"
 	case x.file.Type.Executable():
 		x.note += "; it lies in a program"
+	case k.hostKeyOf(x.file) != "":
+		x.usedBy = []string{k.hostKeyOf(x.file)}
+		x.title = "private key (" + x.algorithm + ") of " + x.usedBy[0] + ", the same on every unit"
+	case keyFolder.MatchString(path.Dir(x.file.Path)):
+		x.certainty = doorward.Likely
+		x.note += "; nothing that names the file was found, but it lies where keys that are used lie"
 	default:
 		x.certainty = doorward.Likely
 		x.note += "; nothing that names the file was found: assumes that something uses it"
 		x.lighter = 1
 	}
+}
+
+var keyFolder = regexp.MustCompile(`(?i)(^|/)(certs?|certificates?|ssl|tls|keys?|private|pki|openvpn|ssh|\.ssh|dropbear|stunnel|https?)(/|$)`)
+
+// hostKeyOf is the SSH server that reads a file by its usual name.
+func (k *keys) hostKeyOf(f *product.File) string {
+	server := k.sshServer(f.Volume)
+	if server == "dropbear" && strings.HasPrefix(f.Base(), "dropbear_") || server == "sshd" && strings.HasPrefix(f.Base(), "ssh_host_") {
+		return server
+	}
+	return ""
 }
 
 // users names the programs and configurations that name a key's file.

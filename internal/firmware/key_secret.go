@@ -154,7 +154,7 @@ func isSource(p string) bool {
 
 var placeholderWords = regexp.MustCompile(`(?i)^(none|null|nil|true|false|yes|no|undefined|disabled?|enabled?|on|off|string|prompt|ask|required|optional|n/a|tbd|todo|value|default_password|file|plain|md5|sha256|wpa-?psk|wpa2?-?psk|tkip|aes|ccmp|text|hidden|string\(\d+\))$`)
 
-var placeholderParts = []string{"example", "your", "replace", "placeholder", "insert", "<", ">", "{", "}", "changeit_", "xxxx", "....", "****", "____", "----", "not_set", "notset", "to_be_", "secret_passphrase", "my_password", "mypassword"}
+var placeholderParts = []string{"example", "your", "change_me", "changeme!", "replace", "placeholder", "insert", "<", ">", "{", "}", "changeit_", "xxxx", "....", "****", "____", "----", "not_set", "notset", "to_be_", "secret_passphrase", "my_password", "mypassword"}
 
 // isPlaceholder says that a value stands for one that is set later, or for none.
 func isPlaceholder(v string) bool {

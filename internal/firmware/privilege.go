@@ -121,6 +121,8 @@ func (r *privileges) setuid(v *product.Volume, f *product.File) {
 		return // the kernel ignores the bit on scripts
 	case isShellProgram(v, f) && owner == "root":
 		x.gain, x.title, x.note = doorward.Control, f.Base()+" is a shell that makes everybody root", "its content is that of the product's shell"
+	case f.Base() == "su" && v.Exists("system/bin"):
+		x.gain, x.note = doorward.Control, "Android has no su: it makes apps and shells root"
 	case usualSetuid()[f.Base()] && isProgramFolder(f.Path):
 		x.weight, x.note = doorward.Info, "usual in distributions"
 	case owner != "root":
