@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -213,6 +214,27 @@ func (r *Result) Coverage(doors []doorward.Door) []doorward.Coverage {
 	return list
 }
 
+// plural puts the first noun of a thing in the plural: "file that start-up runs"
+// becomes "files that start-up runs".
+func plural(what string, n int) string {
+	if n == 1 {
+		return what
+	}
+	head, rest := what, ""
+	for _, link := range []string{" that ", " of ", " with ", " in ", " at ", " for "} {
+		if i := strings.Index(head, link); i > 0 {
+			head, rest = head[:i], what[i:]
+		}
+	}
+	switch {
+	case strings.HasSuffix(head, "y") && !strings.HasSuffix(head, "ay") && !strings.HasSuffix(head, "ey"):
+		return strings.TrimSuffix(head, "y") + "ies" + rest
+	case strings.HasSuffix(head, "s"), strings.HasSuffix(head, "x"), strings.HasSuffix(head, "ch"):
+		return head + "es" + rest
+	}
+	return head + "s" + rest
+}
+
 func inWords(counts map[string]int) string {
 	var names []string
 	for what := range counts {
@@ -224,11 +246,7 @@ func inWords(counts map[string]int) string {
 		if text != "" {
 			text += ", "
 		}
-		plural := "s"
-		if counts[what] == 1 {
-			plural = ""
-		}
-		text += fmt.Sprintf("%d %s%s", counts[what], what, plural)
+		text += fmt.Sprintf("%d %s", counts[what], plural(what, counts[what]))
 	}
 	if text == "" {
 		return "nothing of the sort is in the product"

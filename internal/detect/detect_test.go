@@ -77,3 +77,11 @@ func TestCoverageSaysWhatWasLookedAt(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+func TestPlural(t *testing.T) {
+	for what, want := range map[string]string{"file": "files", "file that start-up runs": "files that start-up runs", "boot menu or device tree": "boot menu or device trees", "library": "libraries", "key": "keys", "certificate of a root": "certificates of a root"} {
+		if got := plural(what, 2); got != want {
+			t.Errorf("%q: %q, want %q", what, got, want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -100,10 +101,35 @@ func runKey(ctx context.Context, p *product.Product, out *detect.Sink) error {
 		k.tokens(f)
 	}
 	k.trust()
+	k.lightenTestKeys()
 	for _, id := range k.order {
 		k.report(k.found[id])
 	}
 	return nil
+}
+
+// testKeySizes is how many sizes of one algorithm make a program's private keys
+// those of a benchmark or a self-test: a product has no use for its own key in
+// three sizes.
+const testKeySizes = 3
+
+func (k *keys) lightenTestKeys() {
+	sizes := map[*product.File]map[string]bool{}
+	for _, x := range k.found {
+		if x.private && x.file.Type.Executable() && strings.HasPrefix(x.algorithm, "RSA ") {
+			if sizes[x.file] == nil {
+				sizes[x.file] = map[string]bool{}
+			}
+			sizes[x.file][x.algorithm] = true
+		}
+	}
+	for _, x := range k.found {
+		if x.private && len(sizes[x.file]) >= testKeySizes {
+			x.certainty, x.weight = doorward.Hint, doorward.Low
+			x.title = "private key (" + x.algorithm + ") in a program, perhaps for its self-test"
+			x.note = fmt.Sprintf("the program holds such keys in %d sizes, as benchmarks and self-tests do", len(sizes[x.file]))
+		}
+	}
 }
 
 // add takes a key; one that is known gets another place.

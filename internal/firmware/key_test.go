@@ -1,6 +1,9 @@
 package firmware
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/pem"
 	"os"
 	"path/filepath"
@@ -137,4 +140,28 @@ func TestKeyFormsNeverPanic(t *testing.T) {
 			derAround(b, int64(at))
 		}
 	})
+}
+
+// TestKeysOfABenchmark has a program with RSA keys of three sizes, as the
+// benchmarks of crypto tools do, and one with a single key.
+func TestKeysOfABenchmark(t *testing.T) {
+	der := func(bits int) string {
+		key, err := rsa.GenerateKey(rand.Reader, bits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(x509.MarshalPKCS1PrivateKey(key))
+	}
+	one, two, three := der(1024), der(1536), der(2048)
+	program := func(keys ...string) file {
+		return file{path: "usr/bin/tool", text: "\x7fELF\x01\x01\x01" + strings.Repeat("\x00", 64) + strings.Join(keys, "\x00\x00\x00\x00") + "\x00", mode: 0o755}
+	}
+	for _, d := range doorsOf(t, Key, program(one, two, three)) {
+		if d.Weight != doorward.Low || d.Certainty != doorward.Hint {
+			t.Errorf("a key of a benchmark: %s %s", d.Weight, d.Title)
+		}
+	}
+	if got := doorsOf(t, Key, program(one)); len(got) != 1 || got[0].Weight.Rank() < doorward.Medium.Rank() {
+		t.Errorf("a single key: %q", lines(got, "path"))
+	}
 }

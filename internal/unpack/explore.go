@@ -74,6 +74,7 @@ type explorer struct {
 	carver  *carver
 	slots   chan struct{} // free workers besides the caller
 	read    atomic.Int64
+	kept    atomic.Int64
 	mu      sync.Mutex
 	known   map[string]*work // by digest
 	waits   []wait           // who waits for whom now
@@ -164,6 +165,23 @@ var (
 	ErrEncrypted   = errors.New("encrypted")
 )
 
+// kept is how many decoded bytes stay in memory for those who look again, so
+// that a product of usual size is decoded once.
+const kept = 160 << 20
+
+// keep returns decoded bytes in place of those that would be decoded again, as
+// long as there is room.
+func (x *explorer) keep(lazy, decoded Bytes) Bytes {
+	switch lazy.(type) {
+	case Slice, *window, *folderFile:
+		return lazy // costs nothing to read again
+	}
+	if _, ok := decoded.(Slice); !ok || x.kept.Add(decoded.Size()) > kept {
+		return lazy
+	}
+	return decoded
+}
+
 func (x *explorer) digest(data Bytes) (string, error) {
 	x.read.Add(data.Size())
 	if x.opt.Progress != nil {
@@ -183,7 +201,7 @@ func (x *explorer) digest(data Bytes) (string, error) {
 
 // analyse opens new content, or says what it is.
 func (x *explorer) analyse(lazy, data Bytes, digest string, w *work, raw bool) *Content {
-	c := &Content{SHA256: digest, Size: data.Size(), Data: lazy}
+	c := &Content{SHA256: digest, Size: data.Size(), Data: x.keep(lazy, data)}
 	head := ReadSome(data, 0, 4096)
 	kind := classifyHead(head)
 	if w.depth > x.budget.Limits.Depth {
