@@ -15,16 +15,16 @@ import (
 var Debug = &Detector{
 	Name: "debug",
 	Doc: "Finds shells and log-in prompts on consoles, boot loaders that can be stopped, boot arguments that give a shell, kernel options for debugging, " +
-		"debug builds of Android, JTAG in device trees, and web programs that run what they are asked, without a session.",
+		"debug builds of Android, JTAG in device trees, and web programs that run what they are asked or open a remote shell, without a session.",
 	Kinds:    []doorward.Kind{doorward.KindDebug},
 	Requires: []string{"startup", "executable"},
-	Patterns: []string{"QUERY_STRING", "init=/bin/", "rdinit=/", "kgdboc=", "systemd.debug-shell"},
+	Patterns: []string{"QUERY_STRING", "REQUEST_METHOD", "init=/bin/", "rdinit=/", "kgdboc=", "systemd.debug-shell"},
 	Scope:    detect.ProductAll,
 	Run:      runDebug,
 }
 
 func runDebug(_ context.Context, p *product.Product, out *detect.Sink) error {
-	for _, find := range []func(*product.Product, *detect.Sink){consoles, bootSettings, kernelOptions, androidBuilds, deviceTrees, openHelpers} {
+	for _, find := range []func(*product.Product, *detect.Sink){consoles, bootSettings, kernelOptions, androidBuilds, deviceTrees, openHelpers, shellOpeners} {
 		find(p, out)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,9 @@ var bootArgs = regexp.MustCompile(`(?:^|[\s"'=])((?:rd)?init=/bin/(?:ba|a|da|z)?
 // menus' arguments.
 func bootSettings(p *product.Product, out *detect.Sink) {
 	for _, f := range p.Files {
+		if f.Content.Object != nil && !f.Deleted() {
+			argumentLines(f, f.Content.Object.Info["command line"], out) // of a kernel: built in
+		}
 		switch {
 		case f.Deleted() || isDocumentation(f.Inner()) || !f.Type.IsText():
 		case f.Node.Format == "environment":
@@ -182,21 +186,30 @@ func androidBuilds(p *product.Product, out *detect.Sink) {
 		out.Looked(doorward.KindDebug, 1, "property file")
 		n := 0
 		var found []doorward.Evidence
+		hidden, title := doorward.PerUnit, "Debugging by USB is on: adb gives a shell to whom the owner has let in"
 		for line := range strings.Lines(f.Text()) {
 			n++
-			switch line = strings.ReplaceAll(strings.TrimSpace(line), " ", ""); line {
+			line = strings.ReplaceAll(strings.TrimSpace(line), " ", "")
+			if name, value, _ := strings.Cut(line, "="); strings.HasSuffix(name, ".usb.config") && slices.Contains(strings.Split(value, ","), "adb") {
+				found = append(found, doorward.Evidence{What: line, Note: "adb listens on the USB port", Line: n})
+				continue
+			}
+			switch line {
 			case "ro.debuggable=1":
 				found = append(found, doorward.Evidence{What: line, Note: "a debug build: adb gives a root shell", Line: n})
 			case "ro.secure=0":
 				found = append(found, doorward.Evidence{What: line, Note: "adb runs as root from the start", Line: n})
 			case "ro.adb.secure=0":
 				found = append(found, doorward.Evidence{What: line, Note: "adb asks for no key", Line: n})
+			default:
+				continue
 			}
+			hidden, title = doorward.Open, "A debug build of Android: adb gives a root shell"
 		}
 		if len(found) == 0 {
 			continue
 		}
-		d := debugDoor("adb", "A debug build of Android: adb gives a root shell", doorward.Physical, doorward.Open)
+		d := debugDoor("adb", title, doorward.Physical, hidden)
 		d.Detail["path"] = f.Inner()
 		d.Where, d.Evidence = f.Where(), found
 		d.Check = "adb shell getprop ro.debuggable; adb root."
