@@ -32,7 +32,7 @@ var (
 // users without shadow.
 func (a *accounts) lenientLogins() {
 	for _, f := range a.product.Files {
-		if !isScript(f) || quietPlace(f.Path) || !f.Has("passwd") {
+		if !isScript(f) || quietFile(f) || !f.Has("passwd") {
 			continue
 		}
 		text := f.Text()
@@ -108,7 +108,7 @@ func pamLines(f *product.File) (list []pamLine) {
 // credential.
 func (a *accounts) pam(v *product.Volume) {
 	for _, f := range append(v.Glob("etc/pam.d/*"), v.Glob("etc/pam.conf")...) {
-		if quietPlace(f.Path) || strings.Contains(f.Base(), ".dpkg-") {
+		if quietFile(f) || strings.Contains(f.Base(), ".dpkg-") {
 			continue
 		}
 		a.out.Looked(doorward.KindAccount, 1, "PAM stack")

@@ -35,7 +35,7 @@ func (a *accounts) passwordFiles() {
 }
 
 func (a *accounts) maybeUserFile(f *product.File) bool {
-	if !f.Type.IsText() || f.Size > maxUserFile || quietPlace(f.Path) {
+	if !f.Type.IsText() || f.Size > maxUserFile || quietFile(f) {
 		return false
 	}
 	base := strings.ToLower(f.Base())

@@ -45,7 +45,7 @@ var programPatterns = append(accountScriptPatterns[:len(accountScriptPatterns):l
 func (a *accounts) madeAccounts() {
 	a.readPreseeds()
 	for _, f := range a.product.Files {
-		if quietPlace(f.Path) || !hasAny(f, programPatterns) {
+		if quietFile(f) || !hasAny(f, programPatterns) {
 			continue
 		}
 		switch {
@@ -181,7 +181,7 @@ var preseed = regexp.MustCompile(`(?m)^[^#\n]*?["' \t]?([a-z0-9][a-z0-9+.-]*/[a-
 func (a *accounts) readPreseeds() {
 	a.preseeds = map[string]answer{}
 	for _, f := range a.product.Files {
-		if !f.Type.IsText() || quietPlace(f.Path) || !f.Has("/passw") {
+		if !f.Type.IsText() || quietFile(f) || !f.Has("/passw") {
 			continue
 		}
 		text := f.Text()

@@ -26,7 +26,7 @@ var (
 // settings of any format.
 func (a *accounts) configs() {
 	for _, f := range a.product.Files {
-		if f.Size > maxConfig || quietPlace(f.Path) || isSource(f.Path) || !hasAny(f, accountConfigPatterns) || isUserDatabase(f.Path) || skipConfig(f) {
+		if f.Size > maxConfig || quietFile(f) || isSource(f.Path) || !hasAny(f, accountConfigPatterns) || isUserDatabase(f.Path) || skipConfig(f) {
 			continue
 		}
 		text := settingsText(f)
@@ -315,7 +315,7 @@ func (a *accounts) isRead(f *product.File) bool {
 		return false
 	}
 	for _, m := range a.product.Mentions(f.Base()) {
-		if m != f && !quietPlace(m.Path) && (m.Type.IsText() || m.Type.Executable()) && !isPackageList(m.Path) {
+		if m != f && !quietFile(m) && (m.Type.IsText() || m.Type.Executable()) && !isPackageList(m.Path) {
 			return true
 		}
 	}

@@ -14,7 +14,7 @@ var accountServicePatterns = []string{"ommunity", "com2sec", "createUser", "chap
 // PPP, MQTT, SMB; URLs with a password; the environment of container images.
 func (a *accounts) services() {
 	for _, f := range a.product.Files {
-		if f.Size == 0 || f.Size > 64<<20 || quietPlace(f.Path) {
+		if f.Size == 0 || f.Size > 64<<20 || quietFile(f) {
 			continue
 		}
 		if f.Has("://") && !isSource(f.Path) {

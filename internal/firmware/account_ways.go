@@ -126,7 +126,7 @@ func (a *accounts) installed(v *product.Volume, name string) bool {
 	}
 	self := v.File(dir + "/" + name)
 	for _, f := range a.product.Mentions(name) {
-		if f.Volume == v && f != self && !quietPlace(f.Path) && !isNameList(f) && (isScript(f) || a.runs(f) || f.Type.Executable()) {
+		if f.Volume == v && f != self && !quietFile(f) && !isNameList(f) && (isScript(f) || a.runs(f) || f.Type.Executable()) {
 			return true
 		}
 	}
@@ -172,6 +172,15 @@ func contains(list []string, s string) bool {
 		}
 	}
 	return false
+}
+
+// quietFile says that a file lies at a quiet place, be it within an archive or a
+// compressed file that does.
+func quietFile(f *product.File) bool {
+	if f.Volume != nil && len(f.Volume.Places) > 0 && len(f.Volume.Places[0]) <= 1 {
+		return quietPlace(f.Path)
+	}
+	return quietPlace(strings.ReplaceAll(innerPath(f), "!", "/"))
 }
 
 // quietPlace says that a path is documentation, an example or a test: nothing

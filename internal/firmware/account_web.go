@@ -14,7 +14,7 @@ import (
 // lists of web servers, and of Samba and MQTT password files.
 func (a *accounts) webPasswords() {
 	for _, f := range a.product.Files {
-		if !f.Type.IsText() || f.Size == 0 || f.Size > 64<<10 || quietPlace(f.Path) || isUserDatabase(f.Path) {
+		if !f.Type.IsText() || f.Size == 0 || f.Size > 64<<10 || quietFile(f) || isUserDatabase(f.Path) {
 			continue
 		}
 		if !mayHoldUsers(f) {

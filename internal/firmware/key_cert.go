@@ -152,7 +152,7 @@ func (k *keys) isTrustPlace(f *product.File) bool {
 		return true
 	}
 	for _, m := range k.product.Mentions(f.Base()) {
-		if m == f || !m.Type.IsText() || quietPlace(m.Path) {
+		if m == f || !m.Type.IsText() || quietFile(m) {
 			continue
 		}
 		for line := range strings.Lines(m.Text()) {

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/product"
 )
 
 func keyFixture(t testing.TB, name string) string {
@@ -163,5 +164,14 @@ func TestKeysOfABenchmark(t *testing.T) {
 	}
 	if got := doorsOf(t, Key, program(one)); len(got) != 1 || got[0].Weight.Rank() < doorward.Medium.Rank() {
 		t.Errorf("a single key: %q", lines(got, "path"))
+	}
+}
+
+// TestKeysInPackedDocumentation: what a compressed file in a quiet place holds is
+// as quiet as the place.
+func TestKeysInPackedDocumentation(t *testing.T) {
+	f := &product.File{Path: "gzip@0x0"}
+	if quietFile(f) || !quietPlace("usr/share/doc/x/README.gz/gzip@0x0") {
+		t.Error("a region by itself is not quiet, one within documentation is")
 	}
 }
