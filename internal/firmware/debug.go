@@ -129,9 +129,9 @@ func consoleDoor(ev startup.Event, device string, out *detect.Sink) {
 	if device != "" {
 		name = device
 	}
-	title := "A shell without log-in on " + name
+	title := "shell without log-in on " + name
 	if ev.User == "" || ev.User == "root" {
-		title = "A root shell without log-in on " + name
+		title = "root shell without log-in on " + name
 	}
 	d := debugDoor("serial-shell", title, doorward.Physical, doorward.Open)
 	if device != "" {
@@ -176,7 +176,7 @@ func getty(ev startup.Event, out *detect.Sink) {
 	if name == "" {
 		name = "the console"
 	}
-	d := debugDoor("serial-shell", "A log-in prompt on "+name, doorward.Physical, doorward.PerUnit)
+	d := debugDoor("serial-shell", "log-in prompt on "+name, doorward.Physical, doorward.PerUnit)
 	if device != "" {
 		d.Detail["device"] = device
 	}

@@ -64,9 +64,9 @@ func bootDelay(f *product.File, line int, value string, out *detect.Sink) {
 	if err != nil || delay == 0 || delay < -1 {
 		return
 	}
-	title := fmt.Sprintf("The boot loader waits %d s: a key on the console opens its shell", delay)
+	title := fmt.Sprintf("the boot loader waits %d s: a key on the console opens its shell", delay)
 	if delay == -1 {
-		title = "The boot loader stays in its shell on the console"
+		title = "the boot loader stays in its shell on the console"
 	}
 	d := debugDoor("boot-shell", title, doorward.Physical, doorward.Open)
 	setPath(&d, f)
@@ -96,7 +96,7 @@ func argumentLines(f *product.File, text string, out *detect.Sink) {
 		if m == nil {
 			continue
 		}
-		d := debugDoor("boot-args", fmt.Sprintf("Boot arguments with %s", m[1]), doorward.Physical, doorward.Open)
+		d := debugDoor("boot-args", fmt.Sprintf("boot arguments with %s", m[1]), doorward.Physical, doorward.Open)
 		setPath(&d, f)
 		d.Where = f.Where()
 		note := "whoever chooses this at the console has a root shell or a debugger"
@@ -169,7 +169,7 @@ func kernelDoor(f *product.File, set map[string]int) (doorward.Door, bool) {
 	if len(names) == 0 {
 		return d, false
 	}
-	d.Title = "The kernel is built for debugging: " + strings.Join(names, ", ")
+	d.Title = "the kernel is built for debugging: " + strings.Join(names, ", ")
 	setPath(&d, f)
 	d.Where = f.Where()
 	d.Check = "Read the kernel's configuration (scripts/extract-ikconfig, /proc/config.gz) for these options."
@@ -186,7 +186,7 @@ func androidBuilds(p *product.Product, out *detect.Sink) {
 		out.Looked(doorward.KindDebug, 1, "property file")
 		n := 0
 		var found []doorward.Evidence
-		hidden, title := doorward.PerUnit, "Debugging by USB is on: adb gives a shell to whom the owner has let in"
+		hidden, title := doorward.PerUnit, "debugging by USB is on: adb gives a shell to whom the owner has let in"
 		for line := range strings.Lines(f.Text()) {
 			n++
 			line = strings.ReplaceAll(strings.TrimSpace(line), " ", "")
@@ -204,7 +204,7 @@ func androidBuilds(p *product.Product, out *detect.Sink) {
 			default:
 				continue
 			}
-			hidden, title = doorward.Open, "A debug build of Android: adb gives a root shell"
+			hidden, title = doorward.Open, "debug build of Android: adb gives a root shell"
 		}
 		if len(found) == 0 {
 			continue
@@ -230,7 +230,7 @@ func deviceTrees(p *product.Product, out *detect.Sink) {
 			if !jtagNode.MatchString(line) || !switchedOn(lines[i+1:]) {
 				continue
 			}
-			d := debugDoor("jtag", "The device tree leaves a debug port on: "+strings.TrimSpace(strings.TrimRight(line, " {")), doorward.Physical, doorward.Open)
+			d := debugDoor("jtag", "the device tree leaves a debug port on: "+strings.TrimSpace(strings.TrimRight(line, " {")), doorward.Physical, doorward.Open)
 			d.Certainty = doorward.Likely
 			d.Detail["device"] = strings.TrimSpace(strings.TrimRight(line, " {"))
 			d.Where = f.Where()

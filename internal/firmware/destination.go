@@ -142,7 +142,7 @@ func destinationDoor(p *product.Product, host string, seen []sighting) doorward.
 	d.Weight = doorward.Weigh(doorward.Contact, doorward.Remote, doorward.Open, clear && payload != "")
 	who := best.program
 	if who == "" {
-		who = "The product"
+		who = "the product"
 	}
 	d.Title = fmt.Sprintf("%s contacts %s%s", who, host, how)
 	if payload != "" && clear {
