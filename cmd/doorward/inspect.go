@@ -71,6 +71,9 @@ func (c *inspectCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	if len(paths) > 1 && c.Format != "text" && c.Format != "json" {
+		return fmt.Errorf("%s holds one product: inspect the %d one by one, or as text or json", c.Format, len(paths))
+	}
 	worst, out := exitClean, new(bytes.Buffer)
 	for _, path := range paths {
 		r, err := inspectOne(ctx, path, opt)
@@ -142,6 +145,9 @@ func inspectOne(ctx context.Context, path string, opt scan.Options) (*doorward.R
 		return nil, err
 	}
 	defer closer()
+	if opt.Progress != nil {
+		defer opt.Progress("", 0) // the line goes when the work is done
+	}
 	return scan.Inspect(ctx, p, opt)
 }
 

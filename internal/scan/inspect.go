@@ -97,6 +97,9 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 	if opt.Workers <= 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
+	if opt.Progress != nil {
+		opt.Progress("looking for doors in", p.Size)
+	}
 	start := time.Now()
 	found := detect.Run(ctx, firmware.All, p, opt.Workers)
 	r := &doorward.Report{
