@@ -211,7 +211,20 @@ func (e *elfReader) symbolCount(table []byte) uint64 {
 	if str, sym := e.dynamic[dtStrTab], e.dynamic[dtSymTab]; str > sym {
 		return (str - sym) / size
 	}
-	return 0
+	return e.plausible(table)
+}
+
+// plausible counts the entries up to the first that can't be a symbol.
+func (e *elfReader) plausible(table []byte) (n uint64) {
+	names := uint32(len(e.stringTable()))
+	e.eachSymbol(table, maxSymbols, func(s symbol) {
+		if n != maxSymbols && s.name < names && s.bind <= 2 && s.typ <= typeGNUIndirf {
+			n++
+			return
+		}
+		names = 0 // no further one counts
+	})
+	return n
 }
 
 // gnuHashCount follows the chain of the bucket with the highest symbol to its
@@ -232,7 +245,7 @@ func (e *elfReader) gnuHashCount() uint64 {
 		last = max(last, uint64(e.bo.Uint32(b[at+4*i:])))
 	}
 	if last < first {
-		return first // no defined symbols: all before the first hashed one
+		return 0 // nothing is hashed: then linkers write any first symbol
 	}
 	chains := b[at+4*buckets:]
 	for i := last - first; i < uint64(len(chains))/4; i++ {

@@ -21,6 +21,7 @@ func build(t *testing.T, prefix string, extra ...string) []byte {
 	testtool.Need(t, cc)
 	dir := t.TempDir()
 	write(t, dir, "c.c", `int listen(int a,int b){return a+b;} int socket(int a,int b,int c){return a;} void __stack_chk_fail(void){} void __printf_chk(int a){}`)
+	write(t, dir, "hide.map", "{ local: *; };")
 	write(t, dir, "p.c", `int listen(int,int); int socket(int,int,int); void __printf_chk(int);
 		const char banner[] = "Hidden banner 1.2.3"; int offered(void){return 7;} static int own(int a){return a*3;}
 		int go(int a){__printf_chk(a); return listen(socket(a,1,0), own(a));}
@@ -122,6 +123,19 @@ func withoutSections(b []byte) []byte {
 	clear(b[fields[0]:fields[1]])
 	clear(b[fields[2]:fields[3]])
 	return b
+}
+
+// TestNothingExported has a program whose hash table is empty, so that it does
+// not tell how many symbols there are.
+func TestNothingExported(t *testing.T) {
+	for _, prefix := range []string{"", "mipsel-linux-gnu-", "arm-linux-gnueabi-"} {
+		b := build(t, prefix, "-fPIE", "-pie", "-Wl,--hash-style=gnu", "-Wl,--version-script=hide.map", "libc.so.0")
+		for _, bytes := range [][]byte{b, withoutSections(b)} {
+			if i, err := Parse(bytes); err != nil || !i.Imports("listen") || !i.Imports("socket") {
+				t.Errorf("%s: %v, imports %v", prefix, err, i.Imported)
+			}
+		}
+	}
 }
 
 func TestStaticProgram(t *testing.T) {

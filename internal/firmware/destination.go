@@ -96,7 +96,7 @@ func isDocumentation(p string) bool {
 		}
 	}
 	switch path.Ext(base) {
-	case ".md", ".rst", ".html", ".htm", ".css", ".svg", ".map", ".po", ".tex", ".pod", ".dtd", ".xsd", ".yang", ".rng", ".pc", ".wsdl", ".h", ".hpp", ".c", ".sample", ".example", ".dist", ".pem", ".crt":
+	case ".md", ".rst", ".html", ".htm", ".css", ".svg", ".map", ".po", ".tex", ".pod", ".dtd", ".xsd", ".yang", ".rng", ".xsl", ".pc", ".wsdl", ".h", ".hpp", ".c", ".sample", ".example", ".dist", ".pem", ".crt":
 		return true
 	}
 	return false

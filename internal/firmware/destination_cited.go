@@ -44,3 +44,36 @@ func isHomepage(e endpoint) bool {
 
 // madeUp are names in the self-tests of programs.
 var madeUp = regexp.MustCompile(`^(?:[a-z]{1,2}-?)?(?:foo|bar|baz|quux|test|abc|xyz|xxx)+[0-9]*\.`)
+
+// withoutComment drops a markup comment, which may go over several lines.
+func withoutComment(line string, hidden bool) (string, bool) {
+	kept := ""
+	for line != "" {
+		mark := "<!--"
+		if hidden {
+			mark = "-->"
+		}
+		before, after, found := strings.Cut(line, mark)
+		if !hidden {
+			kept += before
+		}
+		if !found {
+			break
+		}
+		hidden, line = !hidden, after
+	}
+	return strings.TrimSpace(kept), hidden
+}
+
+// reading is what stands before a URL that people are to open.
+var reading = regexp.MustCompile(`(?i)\b(?:see|visit|refer to|read|browse|more (?:info\w*|details)|documented|available|found|details|post|download(?:ed)?)\b(?:\s+(?:at|from|in|on|to|the|also|it))*\W{0,3}$`)
+
+// isProse says that a line of a text tells people where to look.
+func isProse(line string) bool {
+	before, _, ok := strings.Cut(line, "://")
+	if !ok {
+		return false
+	}
+	before = strings.TrimRight(before, "abcdefghijklmnopqrstuvwxyz")
+	return reading.MatchString(before) || !strings.ContainsAny(before, "=\"'<{[/*$|") && len(strings.Fields(before)) > 5
+}

@@ -47,6 +47,10 @@ func programSightings(f *product.File) []sighting {
 	return found
 }
 
+// fewHosts is up to how many hosts a program that captures is taken to send what
+// it captures to them: one that names many is for general use.
+const fewHosts = 4
+
 // describeTraffic says of a program's endpoints whether it can encrypt, and what
 // of the product it sends.
 func describeTraffic(f *product.File, found []sighting) {
@@ -55,7 +59,7 @@ func describeTraffic(f *product.File, found []sighting) {
 	for _, name := range []string{"SSL_connect", "mbedtls_ssl_handshake", "wolfSSL_connect", "gnutls_handshake"} {
 		secure = secure || bytes.Contains(b, []byte(name))
 	}
-	data := productData(f)
+	data := productData(f, len(found) <= fewHosts)
 	for i := range found {
 		hit := &found[i]
 		if hit.scheme == "" && !secure {
@@ -97,8 +101,8 @@ var identifying = regexp.MustCompile(`(?i)\b(x-)?(sn|serial|serial_?no|mac|imei|
 
 // productData is what shows that a program sends data of the product: a message
 // format with the unit's identity, or that it captures.
-func productData(f *product.File) string {
-	if list := capturesOf(f); len(list) > 0 {
+func productData(f *product.File, captures bool) string {
+	if list := capturesOf(f); captures && len(list) > 0 {
 		return list[0].shown
 	}
 	found := ""

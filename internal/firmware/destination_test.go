@@ -67,6 +67,9 @@ func TestDestinationLeavesAlone(t *testing.T) {
 		{path: "lib/systemd/system/a.target", text: "[Unit]\nDocumentation=https://vendorco.io/NETWORK\n"},
 		{path: "etc/control", text: "Package: x\nHomepage: https://vendorco.org/x/\nBugs: mailto:bugs@lists.vendorco.org\n"},
 		{path: "usr/share/x/map.dat", text: "fhir = \"http://vendorco.org/ns/fhir\"\n"},
+		{path: "etc/cast.xml", text: "<a>\n<!-- an example:\n<url>http://auth.vendorco.com/notify</url>\n-->\n</a>\n"},
+		{path: "etc/notes.txt", text: "See: http://vendorco.wiki/view\nGet the tarballs and post them at http://vendorco.org/snapshots/\n"},
+		{path: "bin/words", text: "\x7fELF\x01\x01\x00connect\x00media.name\x00stream.stream\x00stat.cc\x00"},
 		{path: "bin/shows", text: "\x7fELF\x01\x01\x00connect\x00http://www.vendorco.com/\x00https://vendorco.com\x00http://vendorco.com/schemas/2013#markers\x00http://vendorco.com/ns/1.0\x00xfoo.com\x00"},
 		{path: "bin/noconnect", text: "\x7fELF\x01\x01\x00printf\x00stats.vendorco.com\x00"},
 	} {

@@ -28,11 +28,16 @@ func textSightings(f *product.File) []sighting {
 	vars := map[string]string{}
 	var found []sighting
 	ports := map[int]int{} // line -> port, of settings
-	n := 0
+	n, hidden := 0, false
 	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimSpace(line)
-		if line == "" || isComment(line) || !script && citesOnly(line) {
+		if !script {
+			if line, hidden = withoutComment(line, hidden); citesOnly(line) || isProse(line) {
+				continue
+			}
+		}
+		if line == "" || isComment(line) {
 			continue
 		}
 		if m := portSetting.FindStringSubmatch(line); m != nil && !script {

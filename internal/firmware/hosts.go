@@ -157,7 +157,7 @@ func bareHost(s string) bool {
 	}
 	labels := strings.Split(s, ".")
 	first, last := labels[0], labels[len(labels)-1]
-	if hostLabels.MatchString(first) {
+	if hostLabels.MatchString(first) && len(labels) > 2 {
 		return true
 	}
 	if suffixesOfFiles[last] {

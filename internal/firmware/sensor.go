@@ -116,7 +116,10 @@ var captureCommands = func() map[string][]captureCommand {
 	return list
 }()
 
-var commandWord = regexp.MustCompile(`(?:^|[;|&({` + "`" + `]|\b(?:then|do|else|exec|nohup|if|while|-c)\s|=)\s*["']?([A-Za-z0-9_./-]+)`)
+var commandWord = regexp.MustCompile(`(?:^|[;|&({` + "`" + `]|\b(?:then|do|else|exec|nohup|if|while|-c)\s|=)\s*["']?([A-Za-z0-9_./-]+)(?:["']|[\s;|&<>]|$)`)
+
+// listsOnly are arguments with which a recorder says what there is.
+var listsOnly = regexp.MustCompile(`\s(?:-l|-L|--list\S*|-h|--help|--version)(?:[\s;|&)"']|$)`)
 
 // scriptSensors finds capturing commands of a script whose program the product
 // has: kits ship scripts for programs that are not there.
@@ -133,7 +136,7 @@ func scriptSensors(f *product.File) []doorward.Door {
 		for _, m := range commandWord.FindAllStringSubmatch(line, 10) {
 			name := m[1][strings.LastIndexByte(m[1], '/')+1:]
 			for _, c := range captureCommands[name] {
-				if c.args != nil && !c.args.MatchString(line) || !hasProgram(f.Volume, name) {
+				if c.args != nil && !c.args.MatchString(line) || !hasProgram(f.Volume, name) || listsOnly.MatchString(line) {
 					continue
 				}
 				sends := contacting.MatchString(line) || strings.Contains(line, "://")

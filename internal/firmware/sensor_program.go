@@ -55,7 +55,7 @@ func importedCapture(name string) string {
 // sign first. Libraries that only hand capture functions on are no programs.
 func capturesOf(f *product.File) []capture {
 	info := f.Program()
-	if info == nil || info.Kind == executable.KernelModule || info.SoName != "" {
+	if info == nil || info.Kind == executable.KernelModule || info.SoName != "" && !pluginFolder.MatchString(f.Path) {
 		return nil
 	}
 	found := map[string]bool{}
@@ -74,14 +74,21 @@ func capturesOf(f *product.File) []capture {
 	for _, c := range deviceCaptures(f, info) {
 		add(c)
 	}
+	for _, c := range libraryCaptures(f, info) {
+		add(c)
+	}
 	return list
 }
+
+// pluginFolder holds libraries that nothing is linked to: each acts for itself.
+var pluginFolder = regexp.MustCompile(`/(?:plugins?|modules|gstreamer-[\d.]+)/`)
 
 // Low halves of the ioctl numbers that tell capture from display, the same on
 // all architectures (linux/videodev2.h, linux/soundcard.h, linux/fb.h).
 const (
 	vidiocDQBUF   = 0x5611 // hand over a filled buffer
 	vidiocReqbufs = 0x5608
+	vidiocStream  = 0x5612 // start the stream
 	dspGetOSpace  = 0x500c // asked by players only
 	fbioPut       = 0x4601 // asked by programs that draw
 	fbioPan       = 0x4606
@@ -103,6 +110,10 @@ func deviceCaptures(f *product.File, info *executable.Info) []capture {
 		case read:
 			device("/dev/video", "camera", doorward.Likely, "the program names the camera and has ioctl and read; that it captures is assumed")
 		}
+	}
+	if !f.Has("/dev/video") && info.Uses("ioctl") && info.Uses("mmap", "mmap64", "read") && hasConstant(f.Bytes(), info, vidiocDQBUF) && hasConstant(f.Bytes(), info, vidiocStream) {
+		list = append(list, capture{what: "camera", shown: "VIDIOC_DQBUF, VIDIOC_STREAMON", certainty: doorward.Likely,
+			note: "numbers of ioctl calls by which pictures are taken from a video device; that the program makes them is assumed"})
 	}
 	for _, p := range []string{"/dev/dsp", "/dev/audio", "/dev/snd/pcm"} {
 		if !f.Has(p) || !read || hasConstant(f.Bytes(), info, dspGetOSpace) {

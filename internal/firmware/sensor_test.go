@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/doorward/doorward/internal/testtool"
 )
 
 // elf is a small real program of the exam's, made from the source beside it.
@@ -27,7 +29,7 @@ func TestSensorInScripts(t *testing.T) {
 	if got := doorsOf(t, Sensor, script); len(got) != 0 {
 		t.Errorf("the program is absent, yet: %q", lines(got, "what"))
 	}
-	quiet := file{path: "etc/init.d/x", text: "#!/bin/sh\n# arecord -d 5\necho arecord is not started\n"}
+	quiet := file{path: "etc/init.d/x", text: "#!/bin/sh\n# arecord -d 5\necho arecord is not started\ncase $1 in\narecord*) echo KEY ;;\nesac\narecord -l >> $LOG\n"}
 	if got := doorsOf(t, Sensor, program, quiet); len(got) != 0 {
 		t.Errorf("a comment and a word: %q", lines(got, "what"))
 	}
@@ -77,5 +79,40 @@ func TestCaptureFunctions(t *testing.T) {
 		if got := importedCapture(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+}
+
+// TestSensorByLibrary builds a library that opens the camera and programs that
+// take pictures from it, or only its version.
+func TestSensorByLibrary(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"cam.c":   `int open(const char*,int); int ioctl(int,unsigned long,...); int read(int,void*,int); int vendor_get_frame(void*p){int f=open("/dev/video0",0); ioctl(f,0xc0585611,p); return read(f,p,9);} int vendor_version(void){return 3;}`,
+		"libc.c":  `int open(const char*p,int f){return f;} int ioctl(int f,unsigned long n,...){return f;} int read(int f,void*p,int n){return n;} int connect(int f,void*p,int n){return n;}`,
+		"ipcam.c": `int vendor_get_frame(void*); int connect(int,void*,int); void _start(void){char b[9]; vendor_get_frame(b); connect(1,b,9); for(;;);}`,
+		"about.c": `int vendor_version(void); int connect(int,void*,int); void _start(void){connect(vendor_version(),0,0); for(;;);}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build := func(args ...string) {
+		testtool.Run(t, dir, "gcc", append([]string{"-nostdlib", "-fno-stack-protector", "-fno-builtin", "-w", "-O1"}, args...)...)
+	}
+	build("-shared", "-fPIC", "-Wl,-soname,libc.so.0", "-o", "libc.so.0", "libc.c")
+	build("-shared", "-fPIC", "-Wl,-soname,libvcam.so.1", "-o", "libvcam.so.1", "cam.c", "libc.so.0")
+	build("-o", "ipcam", "ipcam.c", "libvcam.so.1", "libc.so.0")
+	build("-o", "about", "about.c", "libvcam.so.1", "libc.so.0")
+	var files []file
+	for _, name := range []string{"libc.so.0", "libvcam.so.1", "ipcam", "about"} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file{path: "usr/lib/" + name, text: string(b), mode: 0o755})
+	}
+	got := lines(doorsOf(t, Sensor, files...), "what", "program", "sends", "device")
+	if want := []string{"sensor high what=camera program=ipcam sends=true device=/dev/video0"}; !slices.Equal(got, want) {
+		t.Errorf("want %q, got %q", want, got)
 	}
 }
