@@ -16,12 +16,18 @@ func citesOnly(line string) bool {
 
 var namespacePath = regexp.MustCompile(`(?i)/(?:ns|xml|xmlns|xmlschema|schemas?|namespaces?|specifications?|guidelines|rdf|dtd|xsd|soap/envelope|yang|rfc\d+|standards?)(?:[/#.-]|$)`)
 
+// readingHosts are the names of hosts that hold what people read.
+var readingHosts = map[string]bool{"docs": true, "doc": true, "documentation": true, "wiki": true, "bugs": true, "bugzilla": true, "lists": true, "manpages": true}
+
 // isNamespace says that a URL names something and leads nowhere: a fragment, a
-// path of schemas.
+// path of schemas, a host of manuals.
 func isNamespace(u string) bool {
 	_, rest, _ := strings.Cut(u, "://")
 	host, path, ok := strings.Cut(rest, "/")
 	if strings.HasPrefix(host, "schemas.") || strings.HasPrefix(host, "purl.") || strings.HasPrefix(host, "ns.") {
+		return true
+	}
+	if label, _, _ := strings.Cut(host, "."); readingHosts[label] {
 		return true
 	}
 	return ok && (strings.Contains(path, "#") || namespacePath.MatchString("/"+path))

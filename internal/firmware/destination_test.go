@@ -56,6 +56,7 @@ func TestDestinationLeavesAlone(t *testing.T) {
 		{path: "etc/init.d/a", text: "#!/bin/sh\n# wget http://old.vendorco.com/x\n"},
 		{path: "etc/init.d/b", text: "#!/bin/sh\nwget http://www.example.com/x http://192.168.1.1/y http://127.0.0.1/ http://updates.test/\n"},
 		{path: "usr/share/doc/x/README", text: "See http://www.vendorco.com/manual\n"},
+		{path: "etc/card.conf", text: "# the registers are described at\nhttps://docs.vendorco.io/chips/manual.p\n"},
 		{path: "etc/x.xml", text: "<a xmlns=\"http://vendorco.com/schema\">\n"},
 		{path: "etc/os-release", text: "HOME_URL=\"https://www.vendorco.com/\"\n"},
 		{path: "etc/lighttpd.conf", text: "server.modules = ( \"mod_access\" )\nserver.document-root = \"/www\"\nserver.errorlog = \"/tmp/error.log\"\n"},
