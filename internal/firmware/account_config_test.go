@@ -22,6 +22,7 @@ func TestConfiguredAccounts(t *testing.T) {
 		{"MQTT client", with("etc/cfg.ini", "mqtt_user=dev\nmqtt_password=cl0udPass\n"), []string{"account high user=dev credential=fixed password=cl0udPass"}},
 		{"database", with("etc/cfg.json", "{\n \"db_user\": \"cms\",\n \"db_password\": \"qwe78Rty\"\n}\n"), []string{"account medium user=cms credential=fixed password=qwe78Rty"}},
 		{"goahead", with("etc/auth.txt", "user name=joe password=2fd6e47ff9bb70c0465fd2f5c8e5305e roles=manager,purchase\n"), []string{"account high user=joe credential=fixed"}},
+		{"a hash that is none", with("etc/.htpasswd", "admin:$1$setup$to.be.changed.by.the.installer\n"), nil},
 		{"htpasswd", with("etc/.htpasswd", "admin:"+md5Known+"\n"), []string{"account critical user=admin credential=default password=admin123"}},
 		{"lighttpd plain", with("etc/lighttpd.user", "viewer:viewer\n"), []string{"account high user=viewer credential=default password=viewer"}},
 		{"htdigest", with("etc/digest.txt", "admin:realm:ae7cdd2406201487bcce77064b5fe10c\n"), []string{"account critical user=admin credential=default password=admin"}},

@@ -3,6 +3,7 @@ package firmware
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"regexp"
 	"strings"
 
 	"github.com/doorward/doorward"
@@ -64,6 +65,9 @@ func isHex(s string) bool {
 	return err == nil
 }
 
+// brokenHash has the form of a hash that ParseWeb refused: nobody logs in by it.
+var brokenHash = regexp.MustCompile(`^(\$[0-9a-z]{1,6}\$|\{[A-Z0-9]+\})`)
+
 // webUser reports one line: user:hash, user:realm:md5, /path:user:password,
 // user:password, user:uid:LM:NT:...
 func (a *accounts) webUser(f *product.File, number int, line string) {
@@ -93,7 +97,7 @@ func (a *accounts) webUser(f *product.File, number int, line string) {
 		server = "the file server (SMB)"
 		h, _ := crypt.ParseNT(p[3])
 		note = a.setHash(&d, h)
-	case len(p) == 2 && isWebPasswords(base) && plainPassword(p[1]) && !isPlaceholder(p[1]):
+	case len(p) == 2 && isWebPasswords(base) && plainPassword(p[1]) && !isPlaceholder(p[1]) && !brokenHash.MatchString(p[1]):
 		d.setPassword(p[1])
 		note = "the password stands in clear"
 	default:

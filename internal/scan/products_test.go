@@ -329,8 +329,8 @@ func (r rule) take(doors []doorward.Door, taken map[string]bool) string {
 
 // The floor that the exam holds detectors to, over all products.
 const (
-	leastRecall    = 0.0
-	leastPrecision = 0.0
+	leastRecall    = 0.85
+	leastPrecision = 0.95
 )
 
 func TestProducts(t *testing.T) {
