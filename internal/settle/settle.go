@@ -93,6 +93,7 @@ func byStrength(list []*door) {
 		return cmp.Or(
 			cmp.Compare(certaintyRank(b.Certainty), certaintyRank(a.Certainty)),
 			cmp.Compare(b.Weight.Rank(), a.Weight.Rank()),
+			cmp.Compare(len(a.Detail.Text("condition")), len(b.Detail.Text("condition"))), // a start that always happens
 			cmp.Compare(len(b.Detail), len(a.Detail)),
 			cmp.Compare(len(b.Evidence), len(a.Evidence)),
 			cmp.Compare(a.canon, b.canon),

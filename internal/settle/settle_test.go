@@ -147,7 +147,8 @@ func TestStrongerReplacesWeaker(t *testing.T) {
 func TestConditionIsNotInherited(t *testing.T) {
 	always := door("service", "high", "shown", root("etc/rcS"), "program", "telnetd", "port", 23, "started_by", "etc/rcS")
 	flag := door("service", "medium", "shown", root("etc/rc2"), "program", "telnetd", "port", 23, "started_by", "etc/rc2", "condition", "telnet=1")
-	for _, in := range [][]doorward.Door{{always, flag}, {flag, always}} {
+	equal := door("service", "high", "shown", root("etc/rc2"), "program", "telnetd", "port", 23, "started_by", "etc/rc2", "condition", "telnet=1", "proto", "tcp")
+	for _, in := range [][]doorward.Door{{always, flag}, {flag, always}, {always, equal}, {equal, always}} {
 		got := settle.Doors(in)
 		if len(got) != 1 || got[0].Detail.Text("condition") != "" {
 			t.Errorf("got %d doors, condition %q", len(got), got[0].Detail.Text("condition"))

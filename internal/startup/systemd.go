@@ -328,8 +328,12 @@ func (u *units) service(x *unit, c context) {
 		c.terminal = strings.TrimPrefix(x.specifiers(tty), "/dev/")
 	}
 	for _, key := range []string{"ExecStartPre", "ExecStart", "ExecStartPost"} {
+		own := c
+		if key != "ExecStart" {
+			own.socket = "" // helpers do not get the connection
+		}
 		for _, v := range x.values["Service."+key] {
-			u.exec(x, v, env, c)
+			u.exec(x, v, env, own)
 		}
 	}
 	for _, v := range x.values["Service.Sockets"] {

@@ -290,6 +290,7 @@ func (s *shell) substitute(stmts []*syntax.Stmt) value {
 	}
 	sub := s.fork()
 	sub.calls++
+	sub.socket = "" // what is asked on the way does not have the connection
 	var out value
 	sub.out = &out
 	sub.list(stmts)
