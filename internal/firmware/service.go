@@ -197,7 +197,16 @@ func (x *service) better(old *service) bool {
 	case x.weight() != old.weight():
 		return x.weight().Rank() > old.weight().Rank()
 	}
-	return len(conditionsOf(x.event)) < len(conditionsOf(old.event))
+	return hurdles(x.event) < hurdles(old.event)
+}
+
+// hurdles is how much must come together for a start: the fewer, the surer.
+func hurdles(e *startup.Event) int {
+	n := len(conditionsOf(e))
+	if e.Trigger == "hotplug" || e.Trigger == "install" {
+		n++
+	}
+	return n
 }
 
 // dropDoubles removes a service of unknown port where the same program has one

@@ -105,3 +105,23 @@ func TestOtherVolume(t *testing.T) {
 		t.Errorf("no open start of the custom script in %v", linesOf(l))
 	}
 }
+
+// A unit that a path unit can start and that the target wants starts at boot.
+func TestPathUnitHidesNoStart(t *testing.T) {
+	l := Of(made(t, map[string]string{
+		"lib/systemd/systemd":                                  elf,
+		"lib/systemd/system/multi-user.target.wants/a.path":    "-> ../a.path",
+		"lib/systemd/system/multi-user.target.wants/a.service": "-> ../a.service",
+		"lib/systemd/system/a.path":                            "[Path]\nPathExists=/var/x\n",
+		"lib/systemd/system/a.service":                         "[Service]\nExecStart=telnetd -l\n",
+	}))
+	triggers := map[string]bool{}
+	for _, e := range l.Events {
+		if e.Applet == "telnetd" {
+			triggers[e.Trigger] = true
+		}
+	}
+	if !triggers["boot"] || !triggers["hotplug"] {
+		t.Errorf("telnetd starts by %v", triggers)
+	}
+}

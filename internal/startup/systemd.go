@@ -267,7 +267,9 @@ func (u *units) run(x *unit, c context) {
 			c.trigger = "hotplug"
 		}
 		c.chain = append(c.chain, Site{File: x.file, Line: 1, Text: x.name})
-		u.start(x.specifiers(target), c)
+		target = x.specifiers(target)
+		u.start(target, c)
+		delete(u.started, target) // something else may start it at boot
 	}
 }
 
