@@ -131,24 +131,35 @@ func (x *explorer) carve(c *Content, data Bytes, w *work, first ...region) bool 
 	return true
 }
 
+// Bounds on what false and damaged headers cost, however many an image holds.
+const (
+	maxDamaged = 4096 // damaged objects of one content
+	maxInside  = 64   // candidates of a reader within a damaged object of its own
+)
+
 // regions opens candidates. Whole objects come first, by offset; damaged ones
 // get only the room that these leave, so that a false or broken header can't
 // hide what is behind it.
 func (x *explorer) regions(data Bytes, accepted []region) []region {
 	var damaged []candidate
+	broken := map[*Reader]*damage{}
+	find := newFinder(data)
 	end := int64(0)
 	for _, r := range accepted {
 		end = r.end()
 	}
 	for _, cand := range x.carver.candidates(data) {
-		if cand.offset < end || x.ctx.Err() != nil {
+		if cand.offset < end || x.ctx.Err() != nil || broken[cand.reader].covers(cand.offset) {
 			continue
 		}
-		o := x.openOne(cand.reader, Window(data, cand.offset, data.Size()), false)
+		o := x.openOne(cand.reader, Window(data, cand.offset, data.Size()), false, find.from(cand.offset))
 		switch {
 		case o == nil:
 		case o.Err != nil:
-			damaged = append(damaged, cand)
+			if len(damaged) < maxDamaged {
+				damaged = append(damaged, cand)
+			}
+			broken[cand.reader] = broken[cand.reader].add(cand.offset + o.Size)
 		default:
 			accepted = append(accepted, region{cand.offset, cand.reader, o})
 			end = cand.offset + o.Size
@@ -156,13 +167,64 @@ func (x *explorer) regions(data Bytes, accepted []region) []region {
 	}
 	for _, cand := range damaged {
 		if room := freeRoom(accepted, cand.offset, data.Size()); room > 0 {
-			if o := x.openOne(cand.reader, Window(data, cand.offset, room), false); o != nil {
+			if o := x.openOne(cand.reader, Window(data, cand.offset, room), false, nil); o != nil {
 				accepted = append(accepted, region{cand.offset, cand.reader, o})
 			}
 		}
 	}
 	sort.Slice(accepted, func(i, j int) bool { return accepted[i].offset < accepted[j].offset })
 	return accepted
+}
+
+// damage is the extent of a reader's damaged objects so far. What lies in it is
+// likely a part of them (the members of an archive without a directory), so
+// only a few candidates in it are opened.
+type damage struct {
+	end    int64
+	inside int
+}
+
+func (d *damage) covers(off int64) bool {
+	if d == nil || off >= d.end {
+		return false
+	}
+	d.inside++
+	return d.inside > maxInside
+}
+
+func (d *damage) add(end int64) *damage {
+	if d == nil || end > d.end && d.inside == 0 {
+		return &damage{end: end}
+	}
+	d.end = max(d.end, end)
+	return d
+}
+
+// finder remembers where texts occur in raw bytes, so that many candidates that
+// look for the same end search once.
+type finder struct {
+	data  Bytes
+	found map[string][]int64
+}
+
+func newFinder(data Bytes) *finder { return &finder{data, map[string][]int64{}} }
+
+// from searches in the bytes from base on, as a candidate there sees them.
+func (f *finder) from(base int64) func(text string, from int64) int64 {
+	return func(text string, from int64) int64 {
+		places, ok := f.found[text]
+		if !ok {
+			for at := findBytes(f.data, 0, text); at >= 0; at = findBytes(f.data, at+1, text) {
+				places = append(places, at)
+			}
+			f.found[text] = places
+		}
+		i, _ := slices.BinarySearch(places, base+from)
+		if i == len(places) {
+			return -1
+		}
+		return places[i] - base
+	}
 }
 
 // freeRoom is how many bytes are free from off on; 0 if off itself is taken.

@@ -251,7 +251,7 @@ func (x *explorer) tryReaders(c *Content, data Bytes, head []byte, w *work) bool
 		if !r.fits(data, head) {
 			continue
 		}
-		o := x.openOne(r, data, true)
+		o := x.openOne(r, data, true, nil)
 		if o == nil {
 			continue
 		}
@@ -270,13 +270,13 @@ func (x *explorer) tryReaders(c *Content, data Bytes, head []byte, w *work) bool
 }
 
 // openOne calls a reader and holds it to its contract.
-func (x *explorer) openOne(r *Reader, data Bytes, whole bool) (o *Object) {
+func (x *explorer) openOne(r *Reader, data Bytes, whole bool, find func(string, int64) int64) (o *Object) {
 	defer func() {
 		if p := recover(); p != nil {
 			o = nil // reported by the fuzz targets; here the bytes stay unread
 		}
 	}()
-	o, err := r.Open(&Input{Context: x.ctx, Data: data, Whole: whole, Budget: x.budget})
+	o, err := r.Open(&Input{Context: x.ctx, Data: data, Whole: whole, Budget: x.budget, find: find})
 	if err != nil || o == nil || o.Size <= 0 || o.Size > data.Size() {
 		return nil
 	}

@@ -52,6 +52,16 @@ type Input struct {
 	Data    Bytes   // from the object's first byte to the end of what encloses it
 	Whole   bool    // Data is a whole file or part; not a carving candidate
 	Budget  *Budget // limits of the whole artifact
+
+	find func(text string, from int64) int64 // findBytes with a memory, while carving
+}
+
+// next is the offset of text in the input from some offset on, or -1.
+func (in *Input) next(text string, from int64) int64 {
+	if in.find != nil {
+		return in.find(text, from)
+	}
+	return findBytes(in.Data, from, text)
 }
 
 // Object is what a reader opened.

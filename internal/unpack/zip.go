@@ -41,9 +41,17 @@ const (
 	zipEndSize     = 22
 )
 
+// maxZipEnds is how many end records are tried for one start, and so bounds
+// what many false starts before many false ends cost.
+const maxZipEnds = 64
+
 func openZip(in *Input) (*Object, error) {
-	for at := int64(0); ; at++ {
-		if at = findBytes(in.Data, at, zipEnd); at < 0 || in.Context.Err() != nil {
+	if m, _ := parseZipLocal(in.Data, 0); m == nil {
+		return nil, ErrNotThis
+	}
+	at := int64(0)
+	for range maxZipEnds {
+		if at = in.next(zipEnd, at+1); at < 0 || in.Context.Err() != nil {
 			break
 		}
 		// Another archive in this one may have an end of its own: the right
