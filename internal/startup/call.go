@@ -247,6 +247,7 @@ func (s *shell) external(words []value, env map[string]string, n syntax.Node) re
 		sub.runText(w.s, n)
 	}
 	s.follow(file, where, args, ev.By)
+	s.keeps(ev)
 	if file != nil && !isScript(file) && s.tools[ev.Applet] == nil && !handlesFiles[ev.Applet] {
 		s.argumentRuns(args, ev, n)
 	}

@@ -333,11 +333,28 @@ func (s *shell) readLoop(c *syntax.WhileClause) (result, bool) {
 	names := s.fields(call.Args[1:])
 	text := s.stdin.text
 	s.stdin = nil
+	old, had := s.vars["IFS"]
+	own := false
+	for _, a := range call.Assigns { // while IFS== read name value
+		if a.Name != nil && a.Name.Value == "IFS" {
+			s.vars["IFS"], own = s.word(a.Value), true
+		}
+	}
+	ifs := s.vars["IFS"]
 	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
 		if i >= maxLoop || !s.step() || text == "" {
 			break
 		}
+		if own {
+			s.vars["IFS"] = ifs
+		}
 		s.readInto(names, line)
+		if own { // it holds for read alone
+			delete(s.vars, "IFS")
+			if had {
+				s.vars["IFS"] = old
+			}
+		}
 		s.list(c.Do)
 		if s.leaveLoop() {
 			break

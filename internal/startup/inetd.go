@@ -141,15 +141,35 @@ func (e *engine) serve(prog string, args []string, by Site, c context) {
 
 // xinetd reads /etc/xinetd.conf and its folder.
 func (e *engine) xinetd(conds []Condition) {
-	files := []string{"/etc/xinetd.conf"}
-	files = append(files, e.fs.glob("/etc/xinetd.d/*")...)
-	for _, p := range files {
-		f := e.file(p)
-		if f == nil {
-			continue
-		}
-		e.xinetdFile(f, conds)
+	seen := map[*product.File]bool{}
+	for _, p := range append([]string{"/etc/xinetd.conf"}, e.fs.glob("/etc/xinetd.d/*")...) {
+		e.xinetdTable(p, conds, seen)
 	}
+}
+
+// xinetdTable reads a file and those that it includes (xinetd.conf(5): of a
+// folder those without a dot or a tilde at the end).
+func (e *engine) xinetdTable(p string, conds []Condition, seen map[*product.File]bool) {
+	f := e.file(p)
+	if f == nil || seen[f] || len(seen) > 500 || !f.Type.IsText() || !e.step() {
+		return
+	}
+	seen[f] = true
+	for line := range strings.SplitSeq(f.Text(), "\n") {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) != 2:
+		case fields[0] == "include":
+			e.xinetdTable(fields[1], conds, seen)
+		case fields[0] == "includedir":
+			for _, q := range e.fs.glob(strings.TrimSuffix(fields[1], "/") + "/*") {
+				if base := path.Base(q); !strings.Contains(base, ".") && !strings.HasSuffix(base, "~") {
+					e.xinetdTable(q, conds, seen)
+				}
+			}
+		}
+	}
+	e.xinetdFile(f, conds)
 }
 
 func (e *engine) xinetdFile(f *product.File, conds []Condition) {
@@ -177,7 +197,7 @@ func (e *engine) xinetdService(f *product.File, service string, v map[string]str
 		return
 	}
 	if strings.EqualFold(v["disable"], "yes") {
-		conds = append(conds[:len(conds):len(conds)], Condition{Text: "disable = yes", Name: service + ".disable", Want: "no", Default: "yes", Holds: False})
+		conds = append(conds[:len(conds):len(conds)], Condition{Text: "disable = yes", Holds: False}) // as good as a line that is commented out
 	}
 	proto := v["protocol"]
 	if proto == "" {

@@ -31,6 +31,9 @@ func (s *shell) redirected(st *syntax.Stmt) result {
 				in, _ = s.content(s.abs(v.text))
 			}
 			s.stdin = &in
+			if onlyRedirects(st.Cmd) && !v.unknown && isTerminal(v.text) {
+				s.terminal = strings.TrimPrefix(v.text, "/dev/") // for all that follows
+			}
 		case syntax.RdrOut, syntax.AppOut, syntax.RdrClob, syntax.RdrAll, syntax.AppAll:
 			if ev := s.outputFile(r); ev != nil {
 				target = ev
@@ -135,4 +138,18 @@ func (s *shell) record(ev Event) {
 	ev.Terminal, ev.Respawn, ev.Socket = s.terminal, s.respawn, s.socket
 	ev.Condition = s.conds
 	s.emit(ev)
+}
+
+// onlyRedirects says that a command is an exec without a program: the script's
+// own input and output go elsewhere from there on.
+func onlyRedirects(cmd syntax.Command) bool {
+	c, ok := cmd.(*syntax.CallExpr)
+	return ok && len(c.Args) == 1 && c.Args[0].Lit() == "exec"
+}
+
+// isTerminal says that a device is one that a person sits at: a serial line, a
+// screen, the console.
+func isTerminal(p string) bool {
+	name, ok := strings.CutPrefix(p, "/dev/")
+	return ok && (strings.HasPrefix(name, "tty") || strings.HasPrefix(name, "hvc") || name == "console")
 }

@@ -109,3 +109,18 @@ func TestSource(t *testing.T) {
 		}
 	}
 }
+
+// TestTerminal follows a script whose own input is put on a console.
+func TestTerminal(t *testing.T) {
+	l := Of(made(t, map[string]string{"etc/inittab": "::respawn:/etc/c.sh\n", "bin/sh": "-> busybox", "bin/busybox": elf,
+		"etc/c.sh": "#!/bin/sh\nbin/true\nexec </dev/ttyS0 >/dev/ttyS0 2>&1\nexec /bin/sh -i\n"}))
+	for _, e := range l.Events {
+		if e.Kind == Start && e.Program == "/bin/sh" {
+			if e.Terminal != "ttyS0" {
+				t.Errorf("the shell runs on %q", e.Terminal)
+			}
+			return
+		}
+	}
+	t.Errorf("no shell in %v", linesOf(l))
+}

@@ -38,6 +38,41 @@ func (e *engine) supervised() {
 	}
 }
 
+// keepers are programs that keep the services of a folder running, each with a
+// run script of its own.
+var keepers = map[string]string{"runsvdir": "runit", "runsv": "runit", "svscan": "runit", "supervise": "runit", "svscanboot": "runit", "s6-svscan": "s6", "s6-supervise": "s6"}
+
+// keeps runs the services of the folders that a keeper is given.
+func (s *shell) keeps(ev Event) {
+	manager := keepers[ev.Applet]
+	if manager == "" || !s.alive() {
+		return
+	}
+	for _, a := range ev.Args {
+		if strings.ContainsAny(a, "$*") || strings.HasPrefix(a, "-") || a == "" {
+			continue
+		}
+		pattern := s.abs(a) + "/*/run"
+		if ev.Applet == "runsv" || strings.HasSuffix(ev.Applet, "supervise") { // one service
+			pattern = s.abs(a) + "/run"
+		}
+		c := s.context
+		c.manager, c.respawn = manager, "respawn"
+		c.chain = append(s.chain[:len(s.chain):len(s.chain)], ev.By)
+		c.depth++
+		for _, p := range s.fs.glob(pattern) {
+			f := s.file(p)
+			if f == nil || s.ran[f] || c.depth >= maxDepth || s.exists(path.Dir(p)+"/down") == True || !s.step() {
+				continue
+			}
+			s.runFile(f, p, c)
+		}
+		if manager == "runit" && !strings.HasPrefix(a, ".") {
+			return // what follows is the text of its log
+		}
+	}
+}
+
 // inBundle says that an s6-rc service is part of the bundle that starts.
 func (e *engine) inBundle(p string) bool {
 	dir := path.Dir(p)

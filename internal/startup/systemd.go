@@ -133,9 +133,15 @@ func (u *units) load(stored, name string) *unit {
 		}
 		x := &unit{name: name, file: f, values: map[string][]unitValue{}}
 		x.read(f)
-		for _, d := range unitFolders {
-			for _, drop := range u.e.v.Glob(d + "/" + stored + ".d/*.conf") {
-				x.read(drop)
+		names := []string{stored}
+		if name != stored { // what is dropped in for one instance comes after what is for all
+			names = append(names, name)
+		}
+		for _, n := range names {
+			for _, d := range unitFolders {
+				for _, drop := range u.e.v.Glob(d + "/" + n + ".d/*.conf") {
+					x.read(drop)
+				}
 			}
 		}
 		return x
