@@ -24,6 +24,9 @@ func (a *accounts) make(m madeUser) {
 
 // called acts on a command that makes a user or sets a password.
 func (a *accounts) called(at made, name string, args []string, stdin string) {
+	if at.line > 0 {
+		a.clientLogin(at, name, args)
+	}
 	switch name {
 	case "chpasswd":
 		a.chpasswd(at, args, stdin)

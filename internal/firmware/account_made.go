@@ -45,11 +45,11 @@ var programPatterns = append(accountScriptPatterns[:len(accountScriptPatterns):l
 func (a *accounts) madeAccounts() {
 	a.readPreseeds()
 	for _, f := range a.product.Files {
-		if quietFile(f) || !hasAny(f, programPatterns) {
+		if quietFile(f) || !hasAny(f, programPatterns) && !hasAny(f, clientPatterns) {
 			continue
 		}
 		switch {
-		case (isScript(f) || a.runs(f)) && hasAny(f, accountScriptPatterns):
+		case (isScript(f) || a.runs(f)) && (hasAny(f, accountScriptPatterns) || hasAny(f, clientPatterns)):
 			a.out.Looked(doorward.KindAccount, 1, "script that may make accounts")
 			a.readScript(f)
 		case f.Type == unpack.TypeELF:
@@ -378,6 +378,8 @@ func madeTitle(d *login, m *madeUser) string {
 		how = "gets a published default password when the product runs"
 	case "empty":
 		how = "gets an empty password when the product runs"
+	case "per-unit":
+		how = "gets its password when the product runs"
 	case "":
 		how = "gets its password from a script"
 	}
