@@ -50,7 +50,12 @@ func (e *engine) systemd() {
 		return
 	}
 	if e.isWhole() {
-		return // another init runs: the units are what a package brought along
+		// Another init runs, and the units are what a package brought along;
+		// unless there is none, and somebody enabled units by hand.
+		if !e.otherInit() {
+			e.startEnabled(c)
+		}
+		return
 	}
 	for _, dir := range unitFolders {
 		for _, f := range e.v.Glob(dir + "/*") {
@@ -61,6 +66,26 @@ func (e *engine) systemd() {
 			if len(u.values["Install.WantedBy"]) > 0 || len(u.values["Install.RequiredBy"]) > 0 {
 				e.units.start(f.Base(), c)
 			}
+		}
+	}
+}
+
+// otherInit says that the volume has an init or its configuration.
+func (e *engine) otherInit() bool {
+	for _, p := range []string{"etc/inittab", "sbin/init", "bin/init", "init", "linuxrc", "etc/rc.common", "init.rc", "etc/init.d/rcS", "etc/runit/runsvdir"} {
+		if e.v.Exists(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// startEnabled starts the units that are wanted at boot in a tree whose systemd
+// is not part of the artifact.
+func (e *engine) startEnabled(c context) {
+	for _, pattern := range []string{"etc/systemd/system/*.wants/*", "etc/systemd/system/*.requires/*"} {
+		for _, f := range e.v.Glob(pattern) {
+			e.units.start(f.Base(), c)
 		}
 	}
 }
