@@ -241,6 +241,23 @@ func (s *services) database(x *service) []port {
 	return ports
 }
 
+// motion shows pictures on one port and its settings on another, each for the
+// device itself unless the configuration says otherwise.
+func (s *services) motion(x *service) []port {
+	file, _ := option(x.event.Args, "-c")
+	c := s.config(x.event, file, "/etc/motion/motion.conf", "/etc/motion.conf")
+	var list []port
+	for _, names := range [][2]string{{"stream_port", "stream_localhost"}, {"webcontrol_port", "webcontrol_localhost"}, {"webcam_port", "webcam_localhost"}, {"control_port", "control_localhost"}} {
+		for _, p := range c.ports(names[0]) {
+			if p.number != 0 {
+				p.local = !c.is(names[1], "off")
+				list = append(list, p)
+			}
+		}
+	}
+	return list
+}
+
 // dnsmasq is a DNS server, and with an option one for files.
 func (s *services) dnsmasq(x service, ports []port) []service {
 	e := x.event

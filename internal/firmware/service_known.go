@@ -78,6 +78,8 @@ func (s *services) special(x service) []service {
 		return s.dnsmasq(x, ports)
 	case "x11vnc", "ttyd":
 		s.screen(&x)
+	case "motion":
+		ports = append(ports, s.motion(&x)...)
 	case "iperf":
 		if !flag(e.Args, 's') && !contains(e.Args, "--server") {
 			return nil
@@ -109,6 +111,8 @@ func onlyTests(name string, args []string) bool {
 	switch name {
 	case "sshd", "nginx", "lighttpd", "apache2":
 		return contains(args, "-t") || contains(args, "-tt") || contains(args, "-T") || contains(args, "-?") || contains(args, "configtest")
+	case "proftpd":
+		return contains(args, "-t") || contains(args, "--configtest")
 	case "smbd", "snmpd", "dnsmasq":
 		return contains(args, "--test") || contains(args, "-V")
 	}
