@@ -79,6 +79,7 @@ func runService(ctx context.Context, p *product.Product, out *detect.Sink) error
 		s.event(e)
 	}
 	out.Looked(doorward.KindService, starts, "command at start-up")
+	startupLimits(p, s.log, out)
 	s.dropDoubles()
 	for _, key := range s.order {
 		if x := s.found[key]; x != nil {

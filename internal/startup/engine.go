@@ -76,6 +76,7 @@ func (e *engine) step() bool {
 
 func (e *engine) emit(ev Event) {
 	if e.events >= maxEvents {
+		e.limit("more than %d things happen at start-up: the rest was not looked at", maxEvents)
 		return
 	}
 	e.events++

@@ -97,6 +97,6 @@ func (e *Event) Holds() Truth {
 type Log struct {
 	Events   []Event
 	Settings map[string]string // shipped defaults of nvram, uci, properties and KEY=value files, by name
-	Short    []*product.Volume // volumes whose evaluation hit the limit on steps
+	Limits   []Limit           // what was left out because it was too much
 	filled   map[*product.Volume]*fills
 }

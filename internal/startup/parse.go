@@ -1,6 +1,7 @@
 package startup
 
 import (
+	"fmt"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -18,7 +19,7 @@ type script struct {
 }
 
 // maxScript is the size up to which a script is read.
-const maxScript = 1 << 20
+const maxScript = 4 << 20
 
 // parse reads a file as a shell script, once.
 func (e *engine) parse(f *product.File) *script {
@@ -26,8 +27,10 @@ func (e *engine) parse(f *product.File) *script {
 		return s
 	}
 	s := &script{}
-	if t := f.Text(); len(t) <= maxScript {
-		s = parseText(t)
+	if f.Size > maxScript && f.Type.IsText() {
+		e.log.limit(Limit{File: f, Volume: e.v, Size: f.Size, Note: fmt.Sprintf("a script over %d MiB is not followed", maxScript>>20)})
+	} else {
+		s = parseText(f.Text())
 	}
 	e.scripts[f.SHA256] = s
 	return s

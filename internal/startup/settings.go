@@ -2,6 +2,7 @@ package startup
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -13,34 +14,42 @@ import (
 // maxSettings is how many shipped defaults are kept.
 const maxSettings = 50_000
 
+// maxDefaults is the size up to which data is read as a table of settings.
+const maxDefaults = 1 << 20
+
 // readSettings collects the shipped defaults: files of KEY=value whose name
 // says that they are defaults, property files, boot-loader environments, and
 // tables that are separated by NUL.
-func readSettings(p *product.Product, into map[string]string) {
+func readSettings(p *product.Product, log *Log) {
+	into := log.Settings
 	for _, f := range p.Files {
-		if f.Deleted() || f.Size > 1<<20 || !defaultsFile(f) {
-			continue
+		if f.Deleted() || f.Size > maxDefaults && !f.Type.IsText() || !defaultsFile(f) {
+			continue // large data is no table of settings
 		}
 		for _, line := range settingLines(f) {
 			k, v, ok := strings.Cut(line, "=")
 			k = strings.TrimPrefix(strings.TrimSpace(k), "export ")
-			if !ok || !settingName(k) || len(into) >= maxSettings {
+			if !ok || !settingName(k) {
 				continue
 			}
-			if _, old := into[k]; !old {
-				into[k] = unquote(strings.TrimSpace(v))
+			if _, old := into[k]; old {
+				continue
 			}
+			if len(into) >= maxSettings {
+				log.limit(Limit{File: f, Volume: f.Volume, Note: fmt.Sprintf("more than %d shipped settings: the rest was not read", maxSettings)})
+				break
+			}
+			into[k] = unquote(strings.TrimSpace(v))
 		}
 	}
 }
 
 func settingLines(f *product.File) []string {
-	b := f.Bytes()
 	if f.Type.IsText() {
-		return strings.Split(strings.ReplaceAll(string(b), "\r", ""), "\n")
+		return strings.Split(strings.ReplaceAll(f.Text(), "\r", ""), "\n")
 	}
 	var lines []string
-	for _, part := range bytes.Split(b, []byte{0}) {
+	for _, part := range bytes.Split(f.Bytes(), []byte{0}) {
 		if len(part) > 2 && len(part) < 512 && len(lines) < maxSettings {
 			lines = append(lines, string(part))
 		}
@@ -117,7 +126,9 @@ func (s *shell) fetch(name value) (result, bool) {
 // change records that a setting is set.
 func (s *shell) change(name, v value, n syntax.Node) (result, bool) {
 	s.happen(Event{Kind: Set, Target: name.text, Text: v.text}, n)
-	if !name.unknown && s.alive() && len(s.settings) < maxSettings {
+	if len(s.settings) >= maxSettings {
+		s.limit("scripts change more than %d settings: the rest was not kept", maxSettings)
+	} else if !name.unknown && s.alive() {
 		if s.sure() {
 			s.settings[name.text] = v.text
 		} else if old := s.shipped(name.text); old.unknown || old.text != v.text {

@@ -17,7 +17,7 @@ func Of(p *product.Product) *Log {
 // stands in several places of the artifact is looked at once.
 func evaluate(p *product.Product) *Log {
 	log := &Log{Settings: map[string]string{}, filled: map[*product.Volume]*fills{}}
-	readSettings(p, log.Settings)
+	readSettings(p, log)
 	for _, v := range p.Volumes {
 		if !startable(v) {
 			continue
@@ -26,7 +26,7 @@ func evaluate(p *product.Product) *Log {
 		e.volume()
 		log.filled[v] = e.fills()
 		if e.steps <= 0 {
-			log.Short = append(log.Short, v)
+			e.limit("the boot scripts take more than %d steps to follow: what comes behind them was not looked at", maxSteps)
 		}
 	}
 	return log

@@ -134,5 +134,5 @@ func TestFolder(t *testing.T) {
 		}
 		t.Logf("%-10s %-8s %s   [%s] chain %d %v", e.Manager, e.Trigger, line(e), where, len(e.Chain), e.Condition)
 	}
-	t.Logf("%d events, short %d, settings %d", len(l.Events), len(l.Short), len(l.Settings))
+	t.Logf("%d events, short %d, settings %d", len(l.Events), len(l.Limits), len(l.Settings))
 }

@@ -114,7 +114,11 @@ func (u *units) find(name string) *unit {
 	if x, ok := u.loaded[name]; ok {
 		return x
 	}
-	if len(u.loaded) > 4*maxUnits || strings.Contains(name, "/") || name == "" {
+	if strings.Contains(name, "/") || name == "" {
+		return nil
+	}
+	if len(u.loaded) > 4*maxUnits {
+		u.e.limit("more than %d units are named: the rest was not read", 4*maxUnits)
 		return nil
 	}
 	u.loaded[name] = nil
@@ -215,7 +219,11 @@ func (x *unit) text(key string) string {
 
 // start starts a unit and what it wants.
 func (u *units) start(name string, c context) {
-	if u.started[name] || len(u.started) > maxUnits || c.depth > maxDepth || !u.e.step() {
+	if u.started[name] || c.depth > maxDepth || !u.e.step() {
+		return
+	}
+	if len(u.started) > maxUnits {
+		u.e.limit("more than %d units start: the rest was not looked at", maxUnits)
 		return
 	}
 	u.started[name] = true
