@@ -39,3 +39,14 @@ func TestConfiguredAccounts(t *testing.T) {
 		})
 	}
 }
+
+func TestNamesOfSettings(t *testing.T) {
+	for value, want := range map[string]bool{
+		"broker.default_pass": true, "gate_stomp.default_user.passcode": true, "broker_password_hashing_md5": true,
+		"my.password": false, "cl0udPass": false, "broker_pass1": false, "a_b.c": false,
+	} {
+		if got := namesSetting("broker_password", value); got != want {
+			t.Errorf("%s: %v", value, got)
+		}
+	}
+}

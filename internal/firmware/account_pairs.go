@@ -157,7 +157,19 @@ func isLoginSecret(s credSetting) bool {
 	if strings.HasPrefix(v, "/") || strings.HasPrefix(v, "0x") || strings.Contains(v, "://") || strings.HasSuffix(v, ":") || strings.HasPrefix(v, "&") || strings.HasPrefix(v, "-") || strings.HasPrefix(v, "=") {
 		return false
 	}
+	if namesSetting(s.key, v) {
+		return false
+	}
 	return v != "0" && !strings.EqualFold(v, "password:") && !strings.EqualFold(v, "char") && !strings.Contains(strings.ToLower(v), "getenv")
+}
+
+var settingPath = regexp.MustCompile(`^[a-z0-9]+(?:_[a-z0-9]+)*(?:\.[a-z0-9]+(?:_[a-z0-9]+)*)*\.(?:[a-z]+_)*pass(?:word|wd|code|phrase)?$`)
+
+// namesSetting says that a value is the name of a setting, as schemas of
+// settings hold: broker.default_pass, web_password_hashing for web_password.
+func namesSetting(key, value string) bool {
+	return settingPath.MatchString(value) && strings.Contains(value, "_") ||
+		strings.Contains(key, "_") && len(key) > 9 && strings.HasPrefix(value, key+"_")
 }
 
 // userOf looks for the user of a password: the same prefix counts more than
