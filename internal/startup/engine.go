@@ -75,6 +75,9 @@ func (e *engine) step() bool {
 }
 
 func (e *engine) emit(ev Event) {
+	if e.namesItself(ev) {
+		return
+	}
 	if e.events >= maxEvents {
 		e.limit("more than %d things happen at start-up: the rest was not looked at", maxEvents)
 		return

@@ -2,6 +2,7 @@ package startup
 
 import (
 	"bytes"
+	"io/fs"
 	"path"
 	"regexp"
 	"strings"
@@ -130,10 +131,60 @@ func (e *engine) commandLine(t string) (string, bool) {
 	if strings.ContainsAny(t[len(t)-1:], ":?!,") || strings.Contains(t, "...") || strings.Contains(t, ": ") || strings.Contains(t, "[-") || strings.Contains(t, "Usage") {
 		return "", false
 	}
-	if !slash && !looksRun(first) {
+	if !slash && (!looksRun(first) || isProse(t)) {
 		return "", false
 	}
 	return verb.ReplaceAllString(t, "$$arg"), true
+}
+
+// namesItself says that a string of a program starts with the program's own
+// name: its messages do, and no program starts itself for the first time. Only a
+// box of tools starts others under their names.
+func (e *engine) namesItself(ev Event) bool {
+	f := ev.By.File
+	if ev.Kind != Start || ev.Manager != "program" || f == nil || ev.File != f || f.Type != unpack.TypeELF {
+		return false
+	}
+	return ev.Applet == f.Base() || path.Base(ev.Program) == f.Base() || linksTo(f) < boxLinks
+}
+
+// boxLinks is how many names a program bears if it is a box of tools.
+const boxLinks = 4
+
+type linksKey struct{}
+
+// linksTo counts the symbolic links that lead to a file.
+func linksTo(f *product.File) int {
+	counts := product.Fact(f.Product(), linksKey{}, func() map[*product.File]int {
+		m := map[*product.File]int{}
+		for _, v := range f.Product().Volumes {
+			for _, p := range v.Tree.Paths() {
+				if v.Tree.Entry(p).Mode&fs.ModeSymlink == 0 {
+					continue
+				}
+				if to := v.File(p); to != nil {
+					m[to]++
+				}
+			}
+		}
+		return m
+	})
+	return counts[f]
+}
+
+var (
+	proseWord = regexp.MustCompile(`(?i)\s(?:is|isn't|are|was|were|has|have|not|cannot|can't|could|couldn't|failed|failure|version|invalid|unable|unknown|already|must|will|should|unexpected|exited|received|because)(?:\s|$)`)
+	quoting   = regexp.MustCompile(`"[^"]*"|'[^']*'`)
+)
+
+// isProse says that a text is a message that begins with a program's name.
+func isProse(t string) bool {
+	first, _, _ := strings.Cut(t, " ")
+	if first == "echo" || first == "logger" || strings.ContainsAny(t, "|;&") {
+		return false
+	}
+	t = quoting.ReplaceAllString(t, "")
+	return strings.Contains(t, ", ") || proseWord.MatchString(t)
 }
 
 // looksRun says that the words after a bare program name are arguments and not
