@@ -97,6 +97,10 @@ func (a *accounts) webUser(f *product.File, number int, line string) {
 		server = "the file server (SMB)"
 		h, _ := crypt.ParseNT(p[3])
 		note = a.setHash(&d, h)
+	case base == "smbpasswd" && len(p) >= 6 && len(p[2]) == 32 && isHex(p[2]): // no NT hash, as the oldest have it
+		server = "the file server (SMB)"
+		h, _ := crypt.ParseLM(p[2])
+		note = a.setHash(&d, h)
 	case len(p) == 2 && isWebPasswords(base) && plainPassword(p[1]) && !isPlaceholder(p[1]) && !brokenHash.MatchString(p[1]):
 		d.setPassword(p[1])
 		note = "the password stands in clear"

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/inventory"
 	"github.com/doorward/doorward/internal/product"
 )
 
@@ -35,6 +36,15 @@ func identify(p *product.Product, s *doorward.Subject) []string {
 					versions = append(versions, kv[k])
 				}
 			}
+		}
+	}
+	name, version, maker := inventory.Identity(p)
+	for _, fill := range []struct {
+		to   *string
+		from string
+	}{{&s.Product, name}, {&s.Version, version}, {&s.Maker, maker}} {
+		if *fill.to == "" {
+			*fill.to = fill.from
 		}
 	}
 	for _, v := range versionFiles(best) {

@@ -46,10 +46,6 @@ func (s *shell) ifClause(c *syntax.IfClause) result {
 	return result{truth: True}
 }
 
-// restore drops the conditions that a finished clause added, but keeps those
-// that an exit in one of its branches left behind: they come after the old ones.
-func (s *shell) restore([]Condition) {}
-
 // settingsOnly keeps the conditions that a setting decides.
 func settingsOnly(list []Condition) []Condition {
 	var kept []Condition
