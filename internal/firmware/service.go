@@ -334,6 +334,9 @@ func (x *service) door() doorward.Door {
 		d.References = append(d.References, "CWE-306")
 	}
 	note := "this line starts it"
+	if e.By.Image {
+		note = "the image's configuration starts it"
+	}
 	if notes := strings.Join(x.notes, "; "); notes != "" {
 		note += "; " + notes
 	}
@@ -346,7 +349,7 @@ func (x *service) door() doorward.Door {
 		d.Certainty, note = doorward.Likely, note+"; assumed: the condition can hold"
 	}
 	d.Where, d.Evidence = placeOf(e.By, note)
-	if f := e.File; f != nil && f != e.By.File {
+	if f := e.File; f != nil && (f != e.By.File || e.By.Image) {
 		d.Where = append(d.Where, f.Where()...)
 	}
 	d.Evidence = append(d.Evidence, x.extra...)
@@ -358,6 +361,14 @@ func (x *service) door() doorward.Door {
 // placeOf is the place of a line, and the evidence that it is.
 func placeOf(site startup.Site, note string) ([]doorward.Where, []doorward.Evidence) {
 	ev := doorward.Evidence{What: site.Text, Note: note, Line: site.Line}
+	if v := site.File.Volume; site.Image && v != nil && len(v.Places) > 0 { // the configuration is no file of the image's system
+		ev.Line = 0
+		var where []doorward.Where
+		for _, place := range v.Places {
+			where = append(where, doorward.Where{Path: place})
+		}
+		return where, []doorward.Evidence{ev}
+	}
 	if ev.What == "" {
 		ev.What = "/" + site.File.Path
 	}
@@ -376,7 +387,12 @@ func chainOf(e *startup.Event) []doorward.Evidence {
 		if c.File == nil || c.Text == "" || i > 0 && len(e.Chain)-i > 4 {
 			continue
 		}
-		list = append(list, doorward.Evidence{What: c.Text, Note: "leads to it", Path: c.File.Path, Line: c.Line})
+		ev := doorward.Evidence{What: c.Text, Note: "leads to it", Path: c.File.Path, Line: c.Line}
+		if c.Image {
+			ev.Path, ev.Line = "", 0
+			ev.Note = "the image's configuration, which leads to it"
+		}
+		list = append(list, ev)
 	}
 	return list
 }
@@ -410,7 +426,7 @@ func (x *service) title() string {
 func (x *service) detail() doorward.Detail {
 	e := x.event
 	d := doorward.Detail{"program": x.program, "started_by": e.Manager}
-	if e.By.File != nil {
+	if e.By.File != nil && !e.By.Image {
 		d["started_by"] = e.Manager + " /" + e.By.File.Path
 	}
 	if x.port.proto != "" {
@@ -439,7 +455,10 @@ func (x *service) detail() doorward.Detail {
 
 func (x *service) check() string {
 	t := fmt.Sprintf("Read line %d of /%s in the unpacked file system", x.event.By.Line, x.event.By.File.Path)
-	if x.event.By.File.Type.Executable() {
+	switch {
+	case x.event.By.Image:
+		t = "Run docker inspect -f '{{json .Config.Entrypoint}} {{json .Config.Cmd}}' on the image"
+	case x.event.By.File.Type.Executable():
 		t = fmt.Sprintf("Run strings -t x on /%s in the unpacked file system and look for the command", x.event.By.File.Path)
 	}
 	if x.port.number != 0 {

@@ -409,13 +409,50 @@ func (s *services) nginx(x *service) []port {
 	var ports []port
 	paths := []string{file, "/etc/nginx/nginx.conf", "/usr/local/nginx/conf/nginx.conf"}
 	c := s.config(e, paths...)
-	ports = append(ports, c.ports("listen")...)
+	ports = append(ports, c.statements().ports("listen")...)
 	if e.Volume != nil {
 		for _, pattern := range []string{"etc/nginx/sites-enabled/*", "etc/nginx/conf.d/*.conf"} {
 			for _, f := range e.Volume.Glob(pattern) {
-				ports = append(ports, s.config(e, "/"+f.Path).ports("listen")...)
+				ports = append(ports, s.config(e, "/"+f.Path).statements().ports("listen")...)
 			}
 		}
 	}
 	return ports
+}
+
+// statements is a configuration by its statements, which end at ; and braces
+// and not at a line's end (nginx).
+func (c *config) statements() *config {
+	out := &config{site: c.site}
+	var b strings.Builder
+	end := func() {
+		if t := strings.TrimSpace(b.String()); t != "" {
+			out.lines = append(out.lines, t)
+		}
+		b.Reset()
+	}
+	var quote byte
+	for _, line := range c.lines {
+		for i := 0; i < len(line); i++ {
+			ch := line[i]
+			switch {
+			case quote != 0:
+				if ch == quote {
+					quote = 0
+				}
+			case ch == '"' || ch == '\'':
+				quote = ch
+			case ch == '#' && (i == 0 || strings.IndexByte(" \t;{}", line[i-1]) >= 0):
+				i = len(line)
+				continue
+			case ch == ';' || ch == '}' || ch == '{' && (i == 0 || line[i-1] != '$'):
+				end()
+				continue
+			}
+			b.WriteByte(ch)
+		}
+		b.WriteByte(' ')
+	}
+	end()
+	return out
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/detect"
 )
 
 const fakeELF = "\x7fELF\x01\x01\x01\x00"
@@ -25,6 +26,7 @@ func router(rcS string, more ...file) []file {
 }
 
 func TestServices(t *testing.T) {
+	nginx := file{path: "usr/sbin/nginx", text: fakeELF + "nginx", mode: 0o755}
 	for _, c := range []struct {
 		name, rcS string
 		more      []file
@@ -45,6 +47,8 @@ func TestServices(t *testing.T) {
 		{"anonymous", "vsftpd", []file{{path: "etc/vsftpd.conf", text: "anonymous_enable=YES\nlisten_port=2121\n"}}, []string{"service high program=vsftpd proto=tcp port=2121 authenticated=false"}},
 		{"no anonymous", "vsftpd", []file{{path: "etc/vsftpd.conf", text: "anonymous_enable=NO\n"}}, []string{"service medium program=vsftpd proto=tcp port=21 authenticated=true"}},
 		{"web", "lighttpd -f /etc/l.conf", []file{{path: "etc/l.conf", text: "server.port = 8080\n$SERVER[\"socket\"] == \":443\" {\n}\n"}}, []string{"service low program=lighttpd proto=tcp port=8080", "service low program=lighttpd proto=tcp port=443"}},
+		{"nginx in one line", "nginx", []file{nginx, {path: "etc/nginx/nginx.conf", text: "events {} http { log_format a '$x; listen 1;'; server { listen 443 ssl; server_name x; } server { listen 127.0.0.1:81; } }# listen 7;\n"}}, []string{"service low program=nginx proto=tcp port=443", "service info program=nginx proto=tcp port=81"}},
+		{"nginx in many", "nginx", []file{nginx, {path: "etc/nginx/nginx.conf", text: "http {\n server {\n  listen\n   8443 ssl;\n  # listen 80;\n }\n}\n"}}, []string{"service low program=nginx proto=tcp port=8443"}},
 		{"snmp", "snmpd", []file{{path: "etc/snmp/snmpd.conf", text: "agentaddress 127.0.0.1,[::1]\nrocommunity public\n"}}, []string{"service info program=snmpd proto=udp port=161"}},
 		{"snmp write", "snmpd", []file{{path: "etc/snmp/snmpd.conf", text: "rwcommunity private\n"}}, []string{"service medium program=snmpd proto=udp port=161 authenticated=false"}},
 		{"pictures for itself", "motion", []file{{path: "usr/sbin/motion", text: fakeELF, mode: 0o755}, {path: "etc/motion/motion.conf", text: "stream_port 8081\nstream_localhost on\nwebcontrol_port 0\n"}}, []string{"service low program=motion proto=tcp port=8081 authenticated=false"}},
@@ -81,6 +85,26 @@ func TestServices(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestServiceOfContainer finds what an image's configuration starts, in that
+// configuration and not in the program.
+func TestServiceOfContainer(t *testing.T) {
+	p := madeProduct(t, Service, router("")...)
+	p.Volumes[0].Info = map[string]string{"config": `{"config":{"Entrypoint":["/usr/sbin/telnetd"],"Cmd":["-F","-p","99"]}}`}
+	doors := detect.Run(t.Context(), []*Detector{Service}, p, 1).Doors
+	wantLines(t, lines(doors, "program", "port", "started_by"), []string{"service high program=telnetd port=99 started_by=container"})
+	if len(doors) != 1 {
+		return
+	}
+	d := doors[0]
+	ev := d.Evidence[0]
+	if want := `Entrypoint: ["/usr/sbin/telnetd"], Cmd: ["-F","-p","99"]`; ev.What != want || ev.Note != "the image's configuration starts it" || ev.Line != 0 || ev.Offset != nil {
+		t.Errorf("%+v", ev)
+	}
+	if d.Where[0].Inner() != "" || len(d.Where) < 2 || !strings.HasPrefix(d.Check, "Run docker inspect") {
+		t.Errorf("%+v %s", d.Where, d.Check)
 	}
 }
 

@@ -28,7 +28,7 @@ func (e *engine) container(config string) {
 		user = ""
 	}
 	f, where := e.program(words[0], "", "/"+strings.TrimPrefix(c.Config.WorkingDir, "/"))
-	by := Site{File: f, Line: 1, Text: "entry point: " + strings.Join(words, " ")}
+	by := Site{File: f, Line: 1, Text: entryText(c.Config.Entrypoint, c.Config.Cmd), Image: true}
 	if f != nil && !isScript(f) {
 		by.Line = 0
 	}
@@ -49,4 +49,18 @@ func (e *engine) container(config string) {
 		list = append(list, value{text: w, given: true})
 	}
 	s.run(list, nil, &syntax.CallExpr{Args: []*syntax.Word{{Parts: []syntax.WordPart{&syntax.Lit{Value: where}}}}})
+}
+
+// entryText is what the image's configuration says.
+func entryText(entry, cmd []string) string {
+	var parts []string
+	for _, x := range []struct {
+		name  string
+		words []string
+	}{{"Entrypoint", entry}, {"Cmd", cmd}} {
+		if b, err := json.Marshal(x.words); err == nil && len(x.words) > 0 {
+			parts = append(parts, x.name+": "+string(b))
+		}
+	}
+	return strings.Join(parts, ", ")
 }

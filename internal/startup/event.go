@@ -56,6 +56,7 @@ type Site struct {
 	Line   int // 1-based; 0 if the file is a program
 	Offset int64
 	Text   string // the line, or the string in the program
+	Image  bool   // Text is of the container image's configuration; File is what it starts
 }
 
 // Condition is a guard that could not be decided, or was decided by a default
