@@ -65,3 +65,7 @@ func HasGlob(path string) bool {
 	}
 	return false
 }
+
+// ToState is the purpose that a drafted declaration gives to every door, for the
+// maker to replace. Reports don't repeat it.
+const ToState = "to be stated by the maker"

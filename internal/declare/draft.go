@@ -9,10 +9,6 @@ import (
 	"github.com/doorward/doorward"
 )
 
-// toState is the purpose that a draft gives to every door, for the maker to
-// replace.
-const toState = "to be stated by the maker"
-
 // Draft writes a CycloneDX 1.6 declaration of all doors of a report, for the
 // maker to complete. It holds no secret. left are the doors that no claim can
 // name, since nothing that tells them from others of their kind is known.
@@ -135,7 +131,7 @@ func claimText(d *doorward.Door) (text string, ok bool) {
 		}
 		fmt.Fprintf(&b, " %s=%s", key, quote(value))
 	}
-	fmt.Fprintf(&b, " purpose=%s", quote(toState))
+	fmt.Fprintf(&b, " purpose=%s", quote(doorward.ToState))
 	_, err := ParseClaim(doorward.SaysDoor, b.String())
 	return b.String(), err == nil
 }

@@ -237,8 +237,10 @@ func plural(what string, n int) string {
 
 func inWords(counts map[string]int) string {
 	var names []string
-	for what := range counts {
-		names = append(names, what)
+	for what, n := range counts {
+		if n > 0 {
+			names = append(names, what)
+		}
 	}
 	sort.Strings(names)
 	text := ""

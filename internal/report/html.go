@@ -138,7 +138,7 @@ func (p *page) verdict(r *doorward.Report) {
 	case s.Undeclared == 0:
 		p.Say = fmt.Sprintf("undeclared: %s declared", count(s.Doors, "the one door is", "doors, all"))
 	default:
-		p.Say = fmt.Sprintf("of %s undeclared", count(s.Doors, "door is", "doors are"))
+		p.Say = fmt.Sprintf("of %s undeclared", undeclaredOf(s))
 		for _, w := range doorward.Weights {
 			if n := s.Weight[w]; n > 0 {
 				p.Weights = append(p.Weights, filter{Value: string(w), N: n})

@@ -118,7 +118,11 @@ func plainClaim(c *doorward.DeclaredBy) *doorward.DeclaredBy {
 	if c == nil {
 		return nil
 	}
-	return &doorward.DeclaredBy{Document: plain(c.Document), Pointer: plain(c.Pointer), Claim: plain(c.Claim), Purpose: plain(c.Purpose)}
+	out := &doorward.DeclaredBy{Document: plain(c.Document), Pointer: plain(c.Pointer), Claim: plain(c.Claim), Purpose: plain(c.Purpose)}
+	if out.Purpose == doorward.ToState {
+		out.Purpose = ""
+	}
+	return out
 }
 
 func certaintyInWords(c doorward.Certainty) string {

@@ -59,7 +59,7 @@ func suppressions(d *doorward.Door) []sarifSuppression {
 		why := "declared"
 		if by := d.DeclaredBy; by != nil {
 			why = plain("declared in " + by.Document + " at " + by.Pointer)
-			if by.Purpose != "" {
+			if by.Purpose != "" && by.Purpose != doorward.ToState {
 				why += ": " + plain(by.Purpose)
 			}
 		}

@@ -122,7 +122,7 @@ func (t *text) verdict(r *doorward.Report) {
 		return
 	}
 	var parts []string
-	head := fmt.Sprintf("%d of %s undeclared:", s.Undeclared, count(s.Doors, "door is", "doors are"))
+	head := fmt.Sprintf("%d of %s undeclared:", s.Undeclared, undeclaredOf(s))
 	used := columns(head)
 	for _, weight := range doorward.Weights {
 		if n := s.Weight[weight]; n > 0 {
@@ -141,10 +141,18 @@ func (t *text) verdict(r *doorward.Report) {
 	}
 }
 
+// undeclaredOf is what follows the number of undeclared doors: "12 doors are".
+func undeclaredOf(s doorward.Summary) string {
+	if s.Undeclared == 1 {
+		return count(s.Doors, "door", "doors") + " is"
+	}
+	return count(s.Doors, "door", "doors") + " are"
+}
+
 // caveat says what the result does not speak of.
 func (t *text) caveat(r *doorward.Report) {
 	if n := r.Summary.UnreadBytes; n > 0 {
-		t.line("%s could not be read: they may hold further doors.", size(n))
+		t.line("%s could not be read: it may hold further doors.", size(n))
 	}
 	for _, d := range r.Tool.Detectors {
 		if d.Status != "ran" && d.Status != "" {

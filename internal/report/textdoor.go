@@ -180,16 +180,32 @@ func (t *text) declared(r *doorward.Report) {
 		return
 	}
 	t.title(fmt.Sprintf("DECLARED DOORS: %d", len(list)))
+	left := columns(declaredAs(list[0]))
+	titles, purposes := 0, 0
 	for _, d := range list {
-		right := ""
-		if d.DeclaredBy != nil {
-			right = d.DeclaredBy.Purpose
-			if right == "" {
-				right = d.DeclaredBy.Claim
-			}
-		}
-		t.short(d, right)
+		titles, purposes = max(titles, columns(plain(d.Title))), max(purposes, columns(plain(purpose(d))))
 	}
+	room := t.width - 4 - left
+	titles = min(titles, room-min(purposes, room*2/5))
+	for _, d := range list {
+		title, why := cut(plain(d.Title), titles), plain(purpose(d))
+		// A purpose that does not fit starts right behind a short title.
+		at := max(columns(title), min(titles, room-columns(why)))
+		t.line("  %s%s  %s", declaredAs(d), pad(title, at), t.in("dim", cut(why, room-at)))
+	}
+}
+
+func declaredAs(d *doorward.Door) string {
+	return pad(string(d.Weight), 9) + pad(string(d.Kind), 13)
+}
+
+// purpose is what the maker says that a declared door is for; "" if a draft's
+// purpose was left as it was.
+func purpose(d *doorward.Door) string {
+	if d.DeclaredBy == nil || d.DeclaredBy.Purpose == doorward.ToState {
+		return ""
+	}
+	return d.DeclaredBy.Purpose
 }
 
 // claims tells what became of the declarations: those that match nothing, do

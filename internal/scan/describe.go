@@ -13,7 +13,22 @@ func subject(p *product.Product) doorward.Subject {
 	if p.Root.Content.Type == unpack.TypeCarved && s.Format == "" {
 		s.Format = "raw"
 	}
+	if s.Format == "" {
+		s.Format = plainFormat(p.Root.Content.Type)
+	}
 	return s
+}
+
+// plainFormat is the format of an artifact that no reader opened: one program,
+// or one text.
+func plainFormat(t unpack.Type) string {
+	switch {
+	case t.Executable():
+		return string(t)
+	case t.IsText():
+		return string(unpack.TypeText)
+	}
+	return ""
 }
 
 func kindOf(p *product.Product) string {

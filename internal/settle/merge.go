@@ -124,10 +124,7 @@ func (d *door) take(other *door) {
 		if e.Path == "" && theirs != home {
 			e.Path = theirs
 		}
-		if e.Path == home {
-			e.Path = ""
-		}
-		d.Evidence = distinctEvidence(d.Evidence, []doorward.Evidence{e})
+		d.Evidence = distinctEvidence(d.Evidence, atHome([]doorward.Evidence{e}, home))
 	}
 	d.Where = distinctWhere(d.Where, other.Where)
 	d.Secrets = distinct(d.Secrets, other.Secrets)

@@ -75,7 +75,7 @@ func newDoor(d *doorward.Door) *door {
 		}
 	}
 	c.Where = distinctWhere(nil, d.Where)
-	c.Evidence = distinctEvidence(nil, d.Evidence)
+	c.Evidence = distinctEvidence(nil, atHome(d.Evidence, d.InnerPath()))
 	c.Stages = orderStages(d.Stages)
 	c.References = distinct(nil, d.References)
 	c.Secrets = distinct(nil, d.Secrets)

@@ -254,3 +254,20 @@ func uniqueIDs(t rapid.TB, doors []doorward.Door) {
 		seen[d.ID] = d.Title
 	}
 }
+
+// One sighting is told once, whether or not its path is given, and keeps what
+// each detector noted about it; the same text elsewhere is another sighting.
+func TestOneSighting(t *testing.T) {
+	a := door("update", "high", "shown", root("etc/rc"), "host", "up.vendor.net")
+	b := door("update", "high", "likely", root("etc/rc"), "host", "up.vendor.net")
+	a.Evidence = []doorward.Evidence{{What: "curl up", Line: 7, Note: "fetched"}, {What: "curl up", Line: 7, Path: "etc/rc", Note: "as root"}}
+	b.Evidence = []doorward.Evidence{{What: "curl up", Line: 7, Path: "etc/rc", Note: "fetched"}, {What: "curl up", Line: 8}, {What: "curl up", Line: 7, Path: "etc/cron"}}
+	got := settle.Doors([]doorward.Door{a, b})
+	if len(got) != 1 {
+		t.Fatalf("got %d doors, want 1", len(got))
+	}
+	want := []doorward.Evidence{{What: "curl up", Line: 7, Note: "fetched; as root"}, {What: "curl up", Line: 8}, {What: "curl up", Line: 7, Path: "etc/cron"}}
+	if !slices.Equal(got[0].Evidence, want) {
+		t.Errorf("evidence is %+v", got[0].Evidence)
+	}
+}

@@ -19,10 +19,50 @@ func distinctWhere(list, more []doorward.Where) []doorward.Where {
 	})
 }
 
+// distinctEvidence appends the sightings that list does not have yet. The same
+// text at the same place is one sighting, whatever two detectors note about it.
 func distinctEvidence(list, more []doorward.Evidence) []doorward.Evidence {
-	return appendNew(list, more, func(e doorward.Evidence) string {
-		return fmt.Sprintf("%s\x00%s\x00%s\x00%d\x00%s", e.What, e.Note, e.Path, e.Line, offset(e.Offset))
-	})
+	list = slices.Clone(list)
+	at := make(map[string]int, len(list)+len(more))
+	for i, e := range list {
+		at[sighting(e)] = i
+	}
+	for _, e := range more {
+		k := sighting(e)
+		if i, has := at[k]; has {
+			list[i].Note = bothNotes(list[i].Note, e.Note)
+			continue
+		}
+		at[k] = len(list)
+		list = append(list, e)
+	}
+	return list
+}
+
+func sighting(e doorward.Evidence) string {
+	return fmt.Sprintf("%s\x00%s\x00%d\x00%s", e.What, e.Path, e.Line, offset(e.Offset))
+}
+
+// bothNotes joins two notes on one sighting, each said once.
+func bothNotes(a, b string) string {
+	switch {
+	case a == "" || b == "":
+		return a + b
+	case strings.Contains("; "+a+"; ", "; "+b+"; "):
+		return a
+	}
+	return a + "; " + b
+}
+
+// atHome leaves out the path of what was seen in the door's own file.
+func atHome(list []doorward.Evidence, home string) []doorward.Evidence {
+	list = slices.Clone(list)
+	for i := range list {
+		if list[i].Path == home || home != "" && "/"+list[i].Path == home {
+			list[i].Path = ""
+		}
+	}
+	return list
 }
 
 func offset(n *int64) string {
