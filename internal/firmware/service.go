@@ -100,7 +100,7 @@ func (s *services) event(e *startup.Event) {
 		name = path.Base(e.Program)
 	}
 	d := daemonOf(name, e.File)
-	if d == nil {
+	if d == nil || d.skip && e.Socket != "" { // whatever a connection starts talks to it
 		s.unknown(e, name, st)
 		return
 	}
@@ -139,12 +139,18 @@ func (s *services) unknown(e *startup.Event, name string, st state) {
 		return
 	case len(e.Args) > 0 && e.Args[0] == "init": // the first program, under another name
 		return
-	case e.File == nil || e.File.Type != unpack.TypeELF || boxed(e.File) || linksTo(e.File) >= boxLinks || !listens(e.File):
+	case e.File == nil || e.File.Type != unpack.TypeELF || boxed(e.File) || linksTo(e.File) >= boxLinks:
 		return
 	}
 	ports := argumentPorts(e.Args, []string{"-p", "--port", "-P", "--listen", "-l"})
+	if !listens(e.File) && !waits(e.File) {
+		return
+	}
 	if len(ports) == 0 {
 		ports = s.portsOfConfig(e)
+	}
+	if len(ports) == 0 && !listens(e.File) {
+		return
 	}
 	if len(ports) == 0 {
 		ports = []port{{}}

@@ -1,12 +1,14 @@
 package firmware
 
 import (
+	"bytes"
 	"net/netip"
 	"path"
 	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/doorward/doorward/internal/product"
 	"github.com/doorward/doorward/internal/startup"
 )
 
@@ -199,7 +201,7 @@ func fileOption(args []string) string {
 		}
 	}
 	for _, a := range args {
-		if strings.HasPrefix(a, "/") && (strings.HasSuffix(a, ".conf") || strings.HasSuffix(a, ".cfg") || strings.HasSuffix(a, ".ini")) {
+		if strings.HasPrefix(a, "/") && (strings.HasSuffix(a, ".conf") || strings.HasSuffix(a, ".cfg") || strings.HasSuffix(a, ".ini") || strings.HasSuffix(a, ".xml")) {
 			return a
 		}
 	}
@@ -223,8 +225,33 @@ func (s *services) portsOfConfig(e *startup.Event) []port {
 			list = append(list, p)
 		}
 	}
+	if len(list) == 0 {
+		list = xmlPorts(c, e.File)
+	}
 	if len(list) > 1 {
 		return nil // which of them it listens on is not shown
+	}
+	return list
+}
+
+var xmlPort = regexp.MustCompile(`(?i)(?:<([a-z][\w.-]{1,31})>\s*(?:<[a-z][\w.-]*>[^<>]{0,64}</[a-z][\w.-]*>\s*){0,4})?<(?:listen|server|local|connectionrequest)?_?port>\s*(\d{1,5})\s*<`)
+
+// xmlPorts reads the ports of a configuration in XML. Where there are several,
+// for several programs, those of a protocol whose name stands in this one.
+func xmlPorts(c *config, f *product.File) []port {
+	if !c.found() || !strings.HasPrefix(strings.TrimSpace(c.lines[0]), "<") {
+		return nil
+	}
+	all := xmlPort.FindAllStringSubmatch(strings.Join(c.lines, "\n"), 32)
+	var list []port
+	for _, m := range all {
+		protocol := strings.ToUpper(m[1])
+		if len(all) > 1 && (len(protocol) < 3 || f == nil || !bytes.Contains(f.Bytes(), []byte(protocol+"/")) && !bytes.Contains(f.Bytes(), []byte(strings.ToLower(protocol)+"://"))) {
+			continue
+		}
+		if p, ok := addressPort(m[2]); ok {
+			list = append(list, p)
+		}
 	}
 	return list
 }

@@ -102,6 +102,9 @@ func (s *services) special(x service) []service {
 		} else if len(ports) == 0 {
 			ports = append(ports, s.portsOfConfig(e)...)
 		}
+		if len(ports) == 0 && len(x.daemon.options) == 0 {
+			ports = argumentPorts(e.Args, []string{"-p", "--port"})
+		}
 	}
 	return x.each(ports)
 }
@@ -168,6 +171,8 @@ func (x service) each(ports []port) []service {
 func (s *services) sometimes(x service) []service {
 	args := x.event.Args
 	switch x.daemon.name {
+	case "cwmpd":
+		return s.connectionRequests(x)
 	case "dockerd":
 		for i, a := range args {
 			if v, ok := strings.CutPrefix(a, "tcp://"); ok || i > 0 && args[i-1] == "-H" && strings.HasPrefix(a, "tcp://") {
@@ -183,6 +188,21 @@ func (s *services) sometimes(x service) []service {
 		}
 	}
 	return nil
+}
+
+// connectionRequests is where a TR-069 client lets its server knock (TR-069,
+// 3.2.2): the one that waits for it asks for a name and a password.
+func (s *services) connectionRequests(x service) []service {
+	e := x.event
+	if e.File == nil || boxed(e.File) || !waits(e.File) || protoOf(e.File) == "udp" {
+		return nil
+	}
+	ports := argumentPorts(e.Args, []string{"-p", "--port"})
+	if len(ports) == 0 {
+		ports = s.portsOfConfig(e)
+	}
+	x.hidden, x.login, x.words = doorward.Normal, nil, "TR-069 connection requests"
+	return x.each(ports)
 }
 
 // telnet reads which program a connection gets.

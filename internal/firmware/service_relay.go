@@ -100,7 +100,10 @@ func (s *services) tcpsvd(x service) []service {
 		}
 		i++
 	}
-	if len(args)-i < 3 {
+	if len(args)-i < 3 { // another program of that name
+		if x.event.File != nil && !boxed(x.event.File) {
+			s.unknown(x.event, x.program, x.state)
+		}
 		return nil
 	}
 	p, ok := addressPort(args[i+1])

@@ -165,6 +165,25 @@ func listens(f *product.File) bool {
 	return names["bind"] && (names["listen"] || names["accept"] || names["recvfrom"]) && inet
 }
 
+// waits says that a program binds a socket and takes what comes: whether it is
+// one of the network only an address or a port tells, as htons and its like are
+// often built in without a name.
+func waits(f *product.File) bool {
+	info := f.Program()
+	if info == nil {
+		return false
+	}
+	has := func(names ...string) bool {
+		for _, n := range names {
+			if contains(info.Imported, n) || contains(info.Defined, n) {
+				return true
+			}
+		}
+		return false
+	}
+	return has("bind") && has("socket") && (has("listen") && has("accept", "accept4") || has("recvfrom", "recvmsg", "recv"))
+}
+
 // hasGoListener says that a Go program links net.Listen.
 func hasGoListener(f *product.File) bool { return f.Has("net.(*TCPListener).Accept") }
 

@@ -1,6 +1,7 @@
 package firmware
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -141,5 +142,40 @@ func TestPortsTable(t *testing.T) {
 		if table.daemons[m.name] == nil {
 			t.Errorf("mark of unknown %s", m.name)
 		}
+	}
+}
+
+// TestListeners starts small real programs: what the imports and the port that
+// is given tell, whatever their names.
+func TestListeners(t *testing.T) {
+	program := func(name string) string {
+		b, err := os.ReadFile("../../testdata/products/bin/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	for _, c := range []struct{ name, program, rcS, config, want string }{
+		{"port given", "remoted.arm", "/opt/x -p 6000 &", "", "service medium program=x proto=tcp port=6000"},
+		{"datagrams", "sipd.mipsel", "/opt/x -p 6001 &", "", "service medium program=x proto=udp port=6001"},
+		{"no port known", "remoted.arm", "/opt/x &", "", ""},
+		{"one port in XML", "remoted.arm", "/opt/x -c /etc/x.xml", "<x>\n<Port>6002</Port></x>\n", "service medium program=x proto=tcp port=6002"},
+		{"port of its protocol", "ipcam.arm", "/opt/x -c /etc/x.xml", "<x><Rtsp><Enable>1</Enable><Port>6003</Port></Rtsp><Http><Port>80</Port></Http></x>\n", "service medium program=x proto=tcp port=6003"},
+		{"ports of others", "remoted.arm", "/opt/x -c /etc/x.xml", "<x><Rtsp><Port>6003</Port></Rtsp><Http><Port>80</Port></Http></x>\n", ""},
+		{"no socket", "curl.arm", "/opt/x -p 6004", "", ""},
+	} {
+		doors := doorsOf(t, Service, router(c.rcS+"\n", file{path: "opt/x", text: program(c.program), mode: 0o755}, file{path: "etc/x.xml", text: c.config})...)
+		if got := strings.Join(lines(doors, "program", "proto", "port"), "\n"); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+	doors := doorsOf(t, Service, router("/usr/sbin/cwmpd -p 7000\n", file{path: "usr/sbin/cwmpd", text: program("cwmpd.mipsel"), mode: 0o755})...)
+	if got := strings.Join(lines(doors, "program", "port"), "\n"); got != "service medium program=cwmpd port=7000" {
+		t.Errorf("connection requests: %q", got)
+	}
+	doors = doorsOf(t, Service, router("", file{path: "lib/systemd/systemd", text: fakeELF}, file{path: "lib/systemd/system/sockets.target.wants/r.socket", link: "../r.socket"},
+		file{path: "lib/systemd/system/r.socket", text: "[Socket]\nListenStream=0.0.0.0:2600\nAccept=yes\n"}, file{path: "lib/systemd/system/r@.service", text: "[Service]\nExecStart=-/bin/sh -i\n"})...)
+	if got := strings.Join(lines(doors, "program", "port", "shell"), "\n"); got != "service critical program=sh port=2600 shell=/bin/sh" {
+		t.Errorf("shell on a socket: %q", got)
 	}
 }

@@ -55,6 +55,7 @@ func TestManagers(t *testing.T) {
 		{"program", "program", "boot", map[string]string{"sbin/init": "-> rc", "sbin/rc": elf + "\x00system\x00telnetd -p 23 &\x00httpd is not running\x00/usr/bin/none -x\x00httpd: %s\x00"}, []string{"start telnetd -p 23 ?"}, []string{"httpd", "none"}},
 		{"messages of a daemon", "", "", map[string]string{"etc/inittab": "::respawn:/usr/sbin/httpd\n", "usr/sbin/httpd": elf + "\x00system\x00httpd -1 stdin is closed\x00httpd -p %d\x00telnetd version %s, %s\x00telnetd -1 stdin is not a socket\x00"}, []string{"start /usr/sbin/httpd"}, []string{"-1", "-p", "telnetd"}},
 		{"a box starts its tools", "program", "boot", map[string]string{"sbin/init": "-> rc", "sbin/telnetd": "-> rc", "sbin/a": "-> rc", "sbin/b": "-> rc", "usr/sbin/telnetd": "-> ../../sbin/rc", "sbin/rc": elf + "\x00system\x00telnetd -p 23 &\x00rc -p 1\x00"}, []string{"start telnetd -p 23 ?"}, []string{"rc -p 1"}},
+		{"switch of a program", "program", "boot", map[string]string{"sbin/init": "-> rc", "etc/nvram.default": "telnet_enable=0\n", "sbin/rc": elf + "\x00system\x00telnet_enable\x00telnetd -p 23 &\x00"}, []string{"start telnetd -p 23 no"}, nil},
 		{"script of a program", "program", "boot", map[string]string{"etc/inittab": "::respawn:/usr/sbin/mgr\n", "usr/sbin/mgr": elf + "\x00popen\x00/etc/on.sh start %s\x00", "etc/on.sh": "#!/bin/sh\n[ $1 = start ] && telnetd -p $2\n"}, []string{"start telnetd -p $arg ?"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -237,6 +237,28 @@ func plainTool(name string) bool {
 	return false
 }
 
+// switches is the setting of the product that bears the name of a command's
+// program (telnet_enable of telnetd), if the program that runs the command
+// names it too: it is what such programs ask before.
+func (e *engine) switches(cmd string, f *product.File) []Condition {
+	first := strings.Fields(cmd)
+	if len(first) == 0 {
+		return nil
+	}
+	name := path.Base(first[0])
+	for _, stem := range []string{name, strings.TrimSuffix(name, "d")} {
+		for _, setting := range []string{stem + "_enable", stem + "_enabled", stem + "_en", "enable_" + stem} {
+			have, ok := e.log.Settings[setting]
+			if !ok || len(stem) < 3 || !bytes.Contains(f.Bytes(), []byte("\x00"+setting+"\x00")) {
+				continue
+			}
+			on := have != "0" && have != "" && have != "no" && have != "off" && have != "false" && have != "disable" && have != "disabled"
+			return []Condition{{Text: setting + " is set", Name: setting, Want: "1", Default: have, Holds: truthOf(on, false)}}
+		}
+	}
+	return nil
+}
+
 // programCommand evaluates one command line of a program.
 func (e *engine) programCommand(cmd string, f *product.File, off int64, t string, c context) {
 	site := Site{File: f, Offset: off, Text: t}
@@ -245,7 +267,7 @@ func (e *engine) programCommand(cmd string, f *product.File, off int64, t string
 	s.site, s.src = &site, f
 	s.depth++
 	s.vars["arg"] = unknownValue("arg")
-	s.conds = s.conditioned(Condition{Text: f.Base() + " runs this command"})
+	s.conds = s.conditioned(append(e.switches(cmd, f), Condition{Text: f.Base() + " runs this command"})...)
 	if stmts, ok := parseShell(cmd, 1); ok {
 		s.text = cmd
 		s.list(stmts)
