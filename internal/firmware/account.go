@@ -48,7 +48,7 @@ func runAccount(ctx context.Context, p *product.Product, out *detect.Sink) error
 		product: p, log: startup.Of(p), out: out, tries: newTries(),
 		ways: map[*product.Volume]*loginWays{}, dbs: map[*product.Volume][]*userFile{},
 	}
-	for _, step := range []func(){a.passwordFiles, a.madeAccounts, a.webPasswords, a.configs, a.services, a.access} {
+	for _, step := range []func(){a.passwordFiles, a.madeAccounts, a.webPasswords, a.configs, a.services, a.access, a.longTexts} {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

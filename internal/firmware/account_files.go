@@ -74,10 +74,11 @@ func (a *accounts) partner(u *userFile, user string) *userLine {
 			continue
 		}
 		beside := path.Dir(other.file.Path) == path.Dir(u.file.Path)
-		for i := range other.lines {
-			if other.lines[i].user == user && (best == nil || beside) {
-				best = &other.lines[i]
-			}
+		switch at, ok := other.byName[user]; {
+		case ok && beside:
+			best = &other.lines[at[1]]
+		case ok && best == nil:
+			best = &other.lines[at[0]]
 		}
 	}
 	return best

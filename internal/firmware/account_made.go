@@ -1,6 +1,7 @@
 package firmware
 
 import (
+	"fmt"
 	"path"
 	"regexp"
 	"strconv"
@@ -115,6 +116,9 @@ func (a *accounts) readScript(f *product.File) {
 	}}
 	s.stmts(startup.Statements(text), "")
 	s.uncalled(text)
+	if s.steps > maxShellSteps {
+		leftOut(a.out, f, 0, 0, fmt.Sprintf("the script takes more than %d steps to follow: which passwords it writes behind them was not looked at", maxShellSteps))
+	}
 }
 
 // readProgram reads the commands that a program hands to a shell, and the lines

@@ -1,6 +1,7 @@
 package firmware
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -37,6 +38,10 @@ func (a *accounts) configs() {
 		list := readSettings(text, hitsOf(f, accountConfigPatterns))
 		if isTranslation(list) {
 			continue
+		}
+		cutHits(a.out, f, accountConfigPatterns...)
+		if len(list) > maxSettings {
+			leftOut(a.out, f, int64(list[maxSettings].offset), f.Size-int64(list[maxSettings].offset), fmt.Sprintf("more than %d settings: the rest was not read", maxSettings))
 		}
 		a.pairs(f, text, list)
 	}

@@ -22,9 +22,12 @@ type userFile struct {
 	file   *product.File
 	shadow bool
 	lines  []userLine
+	byName map[string][2]int // the first and the last line of a user
 }
 
-const maxUserFile = 512 << 10
+// maxUserFile is the size up to which a file of users is read; longTexts reports
+// what is larger.
+const maxUserFile = product.MaxText
 
 // readUserFile reads a file that is passwd or shadow by its structure; nil if
 // it is not. A few odd lines are allowed, as login programs allow them.
@@ -60,6 +63,15 @@ func readUserFile(f *product.File) *userFile {
 		return nil
 	}
 	u.shadow = shadows > len(u.lines)/2
+	u.byName = make(map[string][2]int, len(u.lines))
+	for i, l := range u.lines {
+		at, ok := u.byName[l.user]
+		if !ok {
+			at[0] = i
+		}
+		at[1] = i
+		u.byName[l.user] = at
+	}
 	return u
 }
 

@@ -19,6 +19,9 @@ func (a *accounts) services() {
 		}
 		if f.Has("://") && !isSource(f.Path) {
 			a.urls(f)
+			if f.Type.IsText() && !isStock(f) { // of a program, URLs with a password stand among the first
+				cutHits(a.out, f, "://")
+			}
 		}
 		if !f.Type.IsText() || f.Size > maxConfig {
 			continue

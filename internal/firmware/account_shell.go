@@ -26,7 +26,7 @@ type shellReader struct {
 
 const (
 	maxShellDepth = 60
-	maxShellSteps = 20_000
+	maxShellSteps = 100_000
 )
 
 func (s *shellReader) stmts(list []*syntax.Stmt, stdin string) (out string) {

@@ -100,6 +100,7 @@ func runKey(ctx context.Context, p *product.Product, out *detect.Sink) error {
 		k.authorized(f)
 		k.secrets(f)
 		k.tokens(f)
+		cutHits(out, f, "-----BEGIN ", "PuTTY-User-Key-File-")
 	}
 	k.trust()
 	k.lightenTestKeys()

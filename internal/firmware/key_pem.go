@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"strings"
 
 	"golang.org/x/crypto/pkcs12"
@@ -14,6 +15,9 @@ import (
 
 // maxPEM is the longest block that is read.
 const maxPEM = 64 << 10
+
+// maxInners is how many places of one pattern of DER keys are looked at in a file.
+const maxInners = 4096
 
 // pem reads the blocks of a file, wherever they lie in it.
 func (k *keys) pem(f *product.File) {
@@ -33,8 +37,25 @@ func (k *keys) pem(f *product.File) {
 		k.out.Looked(doorward.KindKey, 1, "PEM block")
 		if block := decodePEM(text); block != nil {
 			k.block(f, at, line, block)
+		} else if longKey(text) {
+			leftOut(k.out, f, at, 0, fmt.Sprintf("a PEM block of a key over %d KiB is not read", maxPEM>>10))
 		}
 	}
+}
+
+// longKey says that text starts like a key in PEM and goes on like one for as
+// long as is read.
+func longKey(text []byte) bool {
+	head, body, _ := bytes.Cut(text, []byte("\n"))
+	if len(text) < maxPEM || len(head) > 80 || !bytes.Contains(head, []byte("KEY-----")) {
+		return false
+	}
+	for _, c := range body {
+		if c != '\n' && c != '\r' && (!isTextByte(c) || c == '<' || c == ';' || c == '"') {
+			return false
+		}
+	}
+	return !bytes.Contains(body, []byte("-----"))
 }
 
 // decodePEM decodes the block at the start of text, also one whose line ends are
@@ -158,7 +179,10 @@ func (k *keys) binary(f *product.File) {
 	}
 	for _, inner := range derInners {
 		hits := f.Hits(inner)
-		for _, at := range hits[:min(len(hits), 512)] {
+		if len(hits) > maxInners {
+			leftOut(k.out, f, hits[maxInners], 0, fmt.Sprintf("more than %d places look like a key in DER: the others were not looked at", maxInners))
+		}
+		for _, at := range hits[:min(len(hits), maxInners)] {
 			k.der(f, at)
 		}
 	}

@@ -69,7 +69,13 @@ func variedText(v string) bool {
 	return digits > 1 && letters > 3 || len(v) >= 24 && !strings.Contains(v, ".")
 }
 
-const maxConfig = 1 << 20
+// maxConfig and maxTableConfig are the sizes up to which a text, and data that
+// may be a table of settings, is read as a configuration. Larger text is
+// reported by longTexts; larger data is no table.
+const (
+	maxConfig      = product.MaxText
+	maxTableConfig = 1 << 20
+)
 
 // secrets reports shared secrets in configurations and settings.
 func (k *keys) secrets(f *product.File) {
@@ -117,7 +123,7 @@ func settingsText(f *product.File) string {
 	if f.Type.IsText() {
 		return f.Text()
 	}
-	if f.Type != unpack.TypeData || f.Size > maxConfig {
+	if f.Type != unpack.TypeData || f.Size > maxTableConfig {
 		return ""
 	}
 	b := f.Bytes()

@@ -48,7 +48,7 @@ func (k *keys) tokens(f *product.File) {
 	for i := range tokenRules {
 		rule := &tokenRules[i]
 		hits := f.Hits(rule.head)
-		for _, at := range hits[:min(len(hits), 200)] {
+		for _, at := range hits {
 			k.token(f, rule, at)
 		}
 	}

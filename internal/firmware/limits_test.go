@@ -2,6 +2,7 @@ package firmware
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -61,6 +62,61 @@ func TestStartupLimits(t *testing.T) {
 		}
 		if len(limits) != 1 || !strings.Contains(limits[0].Note, c.want) {
 			t.Errorf("%s: %+v", name, limits)
+		}
+	}
+}
+
+// TestLargeFiles reads what is large and says so of what is too large.
+func TestLargeFiles(t *testing.T) {
+	var passwd strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&passwd, "user%d:*:%d:100:%s:/home/user%d:/bin/sh\n", i, 1000+i, strings.Repeat("x", 100), i)
+	}
+	passwd.WriteString("support::0:0::/:/bin/sh\n")
+	if n := passwd.Len(); n < 512<<10 {
+		t.Fatalf("%d bytes: too small to tell", n)
+	}
+	large := func(path, text string) []file {
+		return append(bootsWith("telnetd\n"), file{path: path, text: text})
+	}
+	if doors := doorsOf(t, Account, large("etc/passwd", passwd.String())...); len(doors) != 1 || doors[0].Detail["user"] != "support" {
+		t.Errorf("passwd of 5000 lines: %d doors", len(doors))
+	}
+	for name, c := range map[string]struct {
+		path, text string
+		want       int
+	}{
+		"passwd of 5000 lines": {"etc/passwd", passwd.String(), 0},
+		"passwd over 4 MiB":    {"etc/passwd", strings.Repeat(passwd.String(), 8), 1},
+		"script":               {"usr/sbin/install", "#!/bin/sh\n" + strings.Repeat("# padding of a line\n", 250_000) + "echo root:root | chpasswd\n", 1},
+		"script of steps":      {"usr/sbin/install", "#!/bin/sh\n" + strings.Repeat("a b c d\n", 60_000) + "echo root:root | chpasswd\n", 1},
+		"settings":             {"etc/device.conf", strings.Repeat("a=1 password=x\n", 60_000), 1},
+		"many settings":        {"etc/device.conf", strings.Repeat("<x a=\"1\" b=\"1\" c=\"1\" d=\"1\" e=\"1\" password=\"x\"/>\n", 12_000), 1},
+		"configuration":        {"etc/device.conf", "admin_password=Zk3vQ9\n" + strings.Repeat("# padding of a line\n", 250_000), 1},
+		"documentation":        {"usr/share/doc/device/README", "root::0:0::/:/bin/sh\n" + strings.Repeat("password of a line\n", 250_000), 0},
+		"page":                 {"www/app.js", strings.Repeat("password = 1;\n", 350_000), 0},
+		"data":                 {"etc/table.csv", strings.Repeat("1,2,3,4\n", 600_000), 0},
+	} {
+		if got := limitsOf(t, Account, large(c.path, c.text)...); len(got) != c.want {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestKeyLimits hides a key behind many, and in a block that is too long.
+func TestKeyLimits(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want int
+	}{
+		"many blocks":  {strings.Repeat("-----BEGIN \n", 17_000), 1},
+		"long block":   {"-----BEGIN PRIVATE KEY-----\n" + strings.Repeat("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", 4000) + "-----END PRIVATE KEY-----\n", 1},
+		"name of one":  {"-----BEGIN PRIVATE KEY-----\n" + strings.Repeat("say \"a\"; and so on\n", 8000), 0},
+		"short block":  {"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 0},
+		"certificates": {strings.Repeat("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 3000), 0},
+	} {
+		if got := limitsOf(t, Key, file{path: "etc/keys.pem", text: c.text}); len(got) != c.want {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }

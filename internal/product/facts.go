@@ -21,13 +21,13 @@ func (f *File) Bytes() []byte {
 	return f.product.texts.get(f.Content)
 }
 
-// maxText is the size up to which a file is read as text.
-const maxText = 4 << 20
+// MaxText is the size up to which a file is read as text.
+const MaxText = 4 << 20
 
 // Text returns the content of a text or script file; "" for anything else and
 // for text over 4 MiB.
 func (f *File) Text() string {
-	if !f.Type.IsText() || f.Size > maxText {
+	if !f.Type.IsText() || f.Size > MaxText {
 		return ""
 	}
 	return string(f.Bytes())

@@ -33,11 +33,12 @@ func NewIndexer(patterns []string) *Indexer {
 // index is what the pass finds in one content.
 type index struct {
 	hits  map[int][]int64 // pattern -> offsets of the first maxHits
+	more  map[int]bool    // patterns that occur more often
 	words []uint32        // hashes of the words, sorted
 }
 
 // maxHits is how many places of one pattern are kept for one content.
-const maxHits = 4096
+const maxHits = 16384
 
 // Observe looks at the bytes of one content; see unpack.Options.
 func (ix *Indexer) Observe(b unpack.Bytes, t unpack.Type) any {
@@ -51,6 +52,8 @@ func (ix *Indexer) Observe(b unpack.Bytes, t unpack.Type) any {
 		sc.Feed(p, func(n int, off int64) {
 			if list := found.hits[n]; len(list) < maxHits {
 				found.hits[n] = append(list, off)
+			} else {
+				found.more = cutAt(found.more, n)
 			}
 		})
 		if t != unpack.TypeEncrypted && t != unpack.TypeCompressed && t != unpack.TypeMedia {
@@ -89,6 +92,20 @@ func (f *File) Hits(pattern string) []int64 {
 		panic("pattern was not named in any detector's Patterns: " + pattern)
 	}
 	return f.index().hits[n]
+}
+
+// Cut says that a pattern occurs in the file more often than Hits tells.
+func (f *File) Cut(pattern string) bool {
+	n, ok := f.product.indexed.number[pattern]
+	return ok && f.index().more[n]
+}
+
+func cutAt(set map[int]bool, n int) map[int]bool {
+	if set == nil {
+		set = map[int]bool{}
+	}
+	set[n] = true
+	return set
 }
 
 // Has says that a detector's pattern occurs in the file.
