@@ -24,18 +24,93 @@ import (
 // A long mixed secret is replaced wherever it occurs in any door. A short or
 // plain one (admin, 1234) is replaced only in its own door and only as a whole
 // word; in our own words (title, note, check) not where it would be taken for
-// an ordinary word.
+// an ordinary word. What its place gives away as a secret (curl -u user:x, a
+// URL's user:x@, password=x) is masked even if no detector listed it.
 func Mask(r *doorward.Report) {
-	everywhere := replacer(r)
 	doors := make([]doorward.Door, len(r.Doors))
 	for i := range r.Doors {
-		doors[i] = maskDoor(r.Doors[i], everywhere)
+		doors[i] = r.Doors[i]
+		doors[i].Secrets = withPlaced(&doors[i])
+	}
+	everywhere := replacer(doors)
+	for i := range doors {
+		doors[i] = maskDoor(doors[i], everywhere)
 	}
 	r.Doors = doors
+	maskRest(r, func(text string) string { return outside(byPlace(text, "", true, nil), everywhere.Replace) })
+}
+
+// maskRest masks the texts of the report that belong to no door.
+func maskRest(r *doorward.Report, mask func(string) string) {
 	r.Declarations = slices.Clone(r.Declarations)
 	for i := range r.Declarations {
-		r.Declarations[i].Text = everywhere.Replace(r.Declarations[i].Text)
+		u := &r.Declarations[i]
+		u.Text, u.Note = mask(u.Text), mask(u.Note)
 	}
+	r.Unread = slices.Clone(r.Unread)
+	for i := range r.Unread {
+		r.Unread[i].Note = mask(byPlace(r.Unread[i].Note, "", false, nil))
+	}
+	r.Components = slices.Clone(r.Components)
+	for i := range r.Components {
+		c := &r.Components[i]
+		c.Detail = maps.Clone(c.Detail)
+		for k, v := range c.Detail {
+			c.Detail[k] = mask(byPlace(v, "", false, nil))
+		}
+	}
+	r.Origins = slices.Clone(r.Origins)
+	for i := range r.Origins {
+		r.Origins[i].Evidence = mask(r.Origins[i].Evidence)
+	}
+	r.Tool.Detectors = slices.Clone(r.Tool.Detectors)
+	for i := range r.Tool.Detectors {
+		r.Tool.Detectors[i].Error = mask(r.Tool.Detectors[i].Error)
+	}
+	if r.Decision != nil {
+		d := *r.Decision
+		d.Reasons = slices.Clone(d.Reasons)
+		for i := range d.Reasons {
+			d.Reasons[i].Text = mask(d.Reasons[i].Text)
+		}
+		r.Decision = &d
+	}
+}
+
+// withPlaced lists a door's secrets, with those that their places give away.
+func withPlaced(d *doorward.Door) []string {
+	list := slices.Clone(d.Secrets)
+	seen := func(secret string, sure bool) {
+		if (sure && len(secret) > 3 || !isPlain(secret)) && !slices.Contains(list, secret) {
+			list = append(list, secret)
+		}
+	}
+	for _, e := range d.Evidence {
+		byPlace(e.What, "", false, seen)
+	}
+	for key, v := range d.Detail {
+		if slices.Contains(named, key) {
+			continue
+		}
+		switch v := v.(type) {
+		case string:
+			byPlace(v, programOf(d, key), false, seen)
+		case []string:
+			for _, s := range v {
+				byPlace(s, "", false, seen)
+			}
+		}
+	}
+	slices.Sort(list[len(d.Secrets):])
+	return list
+}
+
+// programOf is the program whose arguments a detail holds.
+func programOf(d *doorward.Door, key string) string {
+	if key == "arguments" {
+		return d.Detail.Text("program")
+	}
+	return ""
 }
 
 // Masked is what stands for a secret.
@@ -53,14 +128,30 @@ func Masked(secret string) string {
 	return fmt.Sprintf("%c…[%d %s, sha256:%s]", first, n, unit, hex.EncodeToString(sum[:4]))
 }
 
-var maskedForm = regexp.MustCompile(`^.…\[[0-9]+ characters?, sha256:[0-9a-f]{8}\]$`)
+var (
+	maskedPart = regexp.MustCompile(`.…\[[0-9]+ characters?, sha256:[0-9a-f]{8}\]`)
+	maskedForm = regexp.MustCompile(`^` + maskedPart.String() + `$`)
+)
+
+// outside changes a text but for what is masked in it already.
+func outside(text string, change func(string) string) string {
+	var b strings.Builder
+	at := 0
+	for _, m := range maskedPart.FindAllStringIndex(text, -1) {
+		b.WriteString(change(text[at:m[0]]))
+		b.WriteString(text[m[0]:m[1]])
+		at = m[1]
+	}
+	b.WriteString(change(text[at:]))
+	return b.String()
+}
 
 // replacer replaces all secrets of the report that cannot be ordinary words.
-func replacer(r *doorward.Report) *strings.Replacer {
+func replacer(doors []doorward.Door) *strings.Replacer {
 	seen := map[string]bool{}
 	var list []string
-	for i := range r.Doors {
-		for _, s := range r.Doors[i].Secrets {
+	for i := range doors {
+		for _, s := range doors[i].Secrets {
 			if !isPlain(s) && !seen[s] {
 				seen[s] = true
 				list = append(list, s)
@@ -112,7 +203,7 @@ func maskDoor(d doorward.Door, everywhere *strings.Replacer) doorward.Door {
 	d.Title, d.Check = m.prose(d.Title), m.prose(d.Check)
 	d.Evidence = slices.Clone(d.Evidence)
 	for i := range d.Evidence {
-		d.Evidence[i].What = m.found(d.Evidence[i].What)
+		d.Evidence[i].What = m.found(d.Evidence[i].What, "")
 		d.Evidence[i].Note = m.prose(d.Evidence[i].Note)
 	}
 	d.DeclaredBy, d.Denied = m.claim(d.DeclaredBy), m.claim(d.Denied)
@@ -133,24 +224,27 @@ func (m *masker) claim(by *doorward.DeclaredBy) *doorward.DeclaredBy {
 		return nil
 	}
 	c := *by
-	c.Claim = m.everywhere.Replace(c.Claim)
+	mask := func(text string) string { return outside(byPlace(text, "", true, nil), m.everywhere.Replace) }
+	c.Claim, c.Purpose = mask(c.Claim), mask(c.Purpose)
 	return &c
 }
 
-// found masks text of the artifact.
-func (m *masker) found(text string) string {
-	text = m.everywhere.Replace(text)
-	for _, s := range m.plain {
-		text = replaceWord(text, s, false)
-	}
-	return text
+// found masks text of the artifact: the arguments of program, if that is known.
+func (m *masker) found(text, program string) string {
+	return m.known(byPlace(text, program, false, nil), func(string) bool { return false })
 }
 
 // prose masks our own words.
 func (m *masker) prose(text string) string {
-	text = m.everywhere.Replace(text)
+	return m.known(byPlace(text, "", true, nil), func(s string) bool { return len(s) < 4 || m.isOrdinary(s) })
+}
+
+// known masks the secrets that are known; a plain one for which quotedOnly is
+// true only in quotes.
+func (m *masker) known(text string, quotedOnly func(secret string) bool) string {
+	text = outside(text, m.everywhere.Replace)
 	for _, s := range m.plain {
-		text = replaceWord(text, s, len(s) < 4 || m.isOrdinary(s))
+		text = outside(text, func(part string) string { return replaceWord(part, s, quotedOnly(s)) })
 	}
 	return text
 }
@@ -206,7 +300,7 @@ func (m *masker) detailText(key, v string) string {
 	case slices.Contains(m.door.Secrets, v) && v != "":
 		return Masked(v)
 	}
-	return m.found(v)
+	return m.found(v, programOf(m.door, key))
 }
 
 // replaceWord masks a plain secret where it stands as a whole word; with
