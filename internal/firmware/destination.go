@@ -55,6 +55,9 @@ func runDestination(_ context.Context, p *product.Product, out *detect.Sink) err
 		case f.Type.Executable():
 			out.Looked(doorward.KindDestination, 1, "program")
 			all = append(all, programSightings(f)...)
+			if f.Size > maxProgramText && opensConnections(f) {
+				leftOut(out, f, maxProgramText, f.Size-maxProgramText, fmt.Sprintf("the strings of a program are read up to %d MiB", maxProgramText>>20))
+			}
 		case f.Type == unpack.TypeData:
 			all = append(all, tableSightings(f)...)
 		}

@@ -19,27 +19,26 @@ func opensConnections(f *product.File) bool {
 	return false
 }
 
-// maxStrings bounds the strings that are looked at in one program.
-const maxStrings = 200_000
+// maxProgramText is the size up to which a program's strings are read. It also
+// bounds how many there are.
+const maxProgramText = 64 << 20
 
 // programSightings finds the endpoints among a program's strings: a string that
 // is a URL or a host as a whole, in a program that opens connections. A URL
 // within a sentence is a citation.
 func programSightings(f *product.File) []sighting {
-	if !opensConnections(f) || f.Size > 32<<20 {
+	if !opensConnections(f) {
 		return nil
 	}
 	b := f.Bytes()
 	var found []sighting
-	n := 0
-	forStrings(b, 5, func(off int, s string) bool {
-		n++
+	forStrings(b[:min(len(b), maxProgramText)], 5, func(off int, s string) bool {
 		e, ok := wholeEndpoint(s)
 		if !ok || isCited(e.host) || looksLikeSymbol(b, off, len(s)) {
-			return n < maxStrings
+			return true
 		}
 		found = append(found, sighting{endpoint: e, file: f, offset: int64(off), text: s, program: f.Base(), certainty: doorward.Likely})
-		return n < maxStrings
+		return true
 	})
 	if len(found) > 0 {
 		describeTraffic(f, found)

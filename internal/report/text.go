@@ -149,10 +149,23 @@ func undeclaredOf(s doorward.Summary) string {
 	return count(s.Doors, "door", "doors") + " are"
 }
 
+// limitsHit is how many limits were hit that no count of unread bytes shows.
+func limitsHit(r *doorward.Report) (n int) {
+	for _, u := range r.Unread {
+		if u.Reason == "limit" && u.Size == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // caveat says what the result does not speak of.
 func (t *text) caveat(r *doorward.Report) {
 	if n := r.Summary.UnreadBytes; n > 0 {
 		t.line("%s could not be read: it may hold further doors.", size(n))
+	}
+	if n := limitsHit(r); n > 0 {
+		t.line("%s: doors behind it may be missing (see NOT READ).", count(n, "limit on work was hit", "limits on work were hit"))
 	}
 	for _, d := range r.Tool.Detectors {
 		if d.Status != "ran" && d.Status != "" {
