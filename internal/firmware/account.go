@@ -21,7 +21,7 @@ var Account = &Detector{
 		"against published default passwords, and follows the scripts that make accounts and passwords when the product runs.",
 	Kinds:    []doorward.Kind{doorward.KindAccount},
 	Requires: []string{"startup"},
-	Patterns: slices.Concat(accountPatterns, accountScriptPatterns, accountConfigPatterns, accountServicePatterns, clientPatterns),
+	Patterns: slices.Concat(accountPatterns, accountScriptPatterns, accountConfigPatterns, accountServicePatterns, clientPatterns, []string{"BusyBox v"}),
 	Scope:    detect.ProductAll,
 	Run:      runAccount,
 }

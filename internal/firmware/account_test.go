@@ -76,6 +76,31 @@ func TestPasswordFiles(t *testing.T) {
 	}
 }
 
+// TestShellAsksForNothing names no telnet server that hands out a shell as one
+// that asks for a password.
+func TestShellAsksForNothing(t *testing.T) {
+	passwd := file{path: "etc/passwd", text: "root:" + md5Secret + ":0:0:root:/root:/bin/sh\n"}
+	for _, c := range []struct {
+		rcS, asks string
+		reach     doorward.Reach
+	}{
+		{"telnetd", "telnetd, which is started, asks for it", doorward.Remote},
+		{"telnetd -l /bin/login", "telnetd, which is started, asks for it", doorward.Remote},
+		{"telnetd -l /bin/sh", "no network login was found", doorward.Physical},
+		{"telnetd -p 24 -l /bin/sh\ntelnetd", "telnetd, which is started, asks for it", doorward.Remote},
+		{"telnetd -l /bin/sh\ndropbear", "dropbear, which is started, asks for it", doorward.Remote},
+	} {
+		doors := doorsOf(t, Account, router(c.rcS+"\n", passwd)...)
+		if c.rcS == "telnetd -l /bin/sh" { // the others are not in this product
+			doors = doorsOf(t, Account, []file{{path: "bin/busybox", text: fakeELF, mode: 0o755}, {path: "bin/sh", link: "busybox"}, {path: "usr/sbin/telnetd", link: "../../bin/busybox"},
+				{path: "sbin/init", link: "../bin/busybox"}, {path: "etc/inittab", text: "::sysinit:/etc/init.d/rcS\n"}, {path: "etc/init.d/rcS", text: "#!/bin/sh\n" + c.rcS + "\n", mode: 0o755}, passwd}...)
+		}
+		if len(doors) != 1 || doors[0].Reach != c.reach || !strings.Contains(doors[0].Evidence[0].Note, c.asks) {
+			t.Errorf("%q: %+v", c.rcS, doors)
+		}
+	}
+}
+
 func TestAccountHidesSecrets(t *testing.T) {
 	doors := doorsOf(t, Account, system(
 		file{path: "etc/passwd", text: "root:x:0:0:root:/root:/bin/sh\n"},

@@ -36,14 +36,16 @@ func (a *accounts) waysOf(v *product.Volume) *loginWays {
 	}
 	w := &loginWays{}
 	a.ways[v] = w
+	open := map[string]bool{} // started, and known to ask for nothing
 	for i := range a.log.Events {
 		e := &a.log.Events[i]
 		if e.Kind == startup.Start && e.Volume == v {
 			a.addStarted(w, e)
+			open[startedName(e)] = open[startedName(e)] || a.givesShell(e)
 		}
 	}
 	for _, name := range shellServers {
-		if !w.passwords.known && a.installed(v, name) {
+		if !w.passwords.known && !open[name] && a.installed(v, name) {
 			w.passwords = way{name, startup.Unknown, true}
 			if strings.Contains(name, "telnetd") {
 				w.blank = w.passwords
@@ -58,16 +60,32 @@ func (a *accounts) waysOf(v *product.Volume) *loginWays {
 	return w
 }
 
-func (a *accounts) addStarted(w *loginWays, e *startup.Event) {
-	name := e.Applet
-	if name == "" {
-		name = path.Base(e.Program)
+// startedName is what a started program acts as.
+func startedName(e *startup.Event) string {
+	if e.Applet != "" {
+		return e.Applet
 	}
+	return path.Base(e.Program)
+}
+
+// givesShell says that a telnet server hands whoever connects a shell: it asks
+// for no password.
+func (a *accounts) givesShell(e *startup.Event) bool {
+	if !strings.Contains(startedName(e), "telnetd") {
+		return false
+	}
+	x := service{event: e, program: startedName(e)}
+	(&services{product: a.product, log: a.log}).telnet(&x)
+	return x.shell != ""
+}
+
+func (a *accounts) addStarted(w *loginWays, e *startup.Event) {
+	name := startedName(e)
 	found := way{name, e.Holds(), true}
 	switch {
 	case contains(fileServers, name):
 		w.ftp.better(found)
-	case !contains(shellServers, name) || refusesPasswords(name, e):
+	case !contains(shellServers, name) || refusesPasswords(name, e) || a.givesShell(e):
 	case strings.Contains(name, "telnetd"), name == "dropbear" && contains(e.Args, "-B"), name == "sshd" && sshdSays(e.Volume, "permitemptypasswords", "yes"):
 		w.passwords.better(found)
 		w.blank.better(found)

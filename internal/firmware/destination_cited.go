@@ -1,6 +1,7 @@
 package firmware
 
 import (
+	"path"
 	"regexp"
 	"strings"
 )
@@ -82,4 +83,23 @@ func isProse(line string) bool {
 	}
 	before = strings.TrimRight(before, "abcdefghijklmnopqrstuvwxyz")
 	return reading.MatchString(before) || !strings.ContainsAny(before, "=\"'<{[/*$|") && len(strings.Fields(before)) > 5
+}
+
+// describesPackage says that a file tells who made a package of a language and
+// where its sources are, for people and for the tools of developers.
+func describesPackage(p string) bool {
+	base := path.Base(p)
+	switch base {
+	case "package.json", "package-lock.json", "composer.json", "composer.lock", "bower.json", "setup.py", "setup.cfg", "pyproject.toml", "Cargo.toml", "PKG-INFO", "METADATA":
+		return true
+	}
+	return strings.HasSuffix(base, ".gemspec")
+}
+
+var manualDir = regexp.MustCompile(`(?i)(?:^|/)(?:docs?|documentation|manual[^/]*)/`)
+
+// isManual says that a text is for people to read.
+func isManual(p string) bool {
+	lower := strings.ToLower(p)
+	return strings.HasSuffix(lower, ".txt") && (manualDir.MatchString(p) || strings.HasPrefix(path.Base(lower), "manual"))
 }

@@ -22,6 +22,7 @@ func TestDestinationInText(t *testing.T) {
 		{"ini", file{path: "etc/agent.conf", text: "[cloud]\nserver=mqtt.vendorco.com:8883\n"}, []string{"destination low host=mqtt.vendorco.com port=8883"}},
 		{"uci", file{path: "etc/config/system", text: "config timeserver 'ntp'\n\tlist server '0.openwrt.pool.ntp.org'\n"}, []string{"destination low host=0.openwrt.pool.ntp.org"}},
 		{"json", file{path: "etc/a.json", text: "{\n \"upload_host\": \"up.vendorco.com\"\n}\n"}, []string{"destination low host=up.vendorco.com"}},
+		{"text that is no manual", file{path: "etc/hosts.txt", text: "server = time.vendorco.com\n"}, []string{"destination low host=time.vendorco.com"}},
 		{"public address", file{path: "etc/rc.local", text: "#!/bin/sh\nnc 8.8.4.4 53 </dev/null\n"}, []string{"destination low host=8.8.4.4 port=53 program=nc cleartext=true"}},
 	} {
 		got := lines(doorsOf(t, Destination, c.file), "host", "port", "program", "cleartext")
@@ -70,6 +71,11 @@ func TestDestinationLeavesAlone(t *testing.T) {
 		{path: "usr/share/x/map.dat", text: "fhir = \"http://vendorco.org/ns/fhir\"\n"},
 		{path: "etc/cast.xml", text: "<a>\n<!-- an example:\n<url>http://auth.vendorco.com/notify</url>\n-->\n</a>\n"},
 		{path: "etc/notes.txt", text: "See: http://vendorco.wiki/view\nGet the tarballs and post them at http://vendorco.org/snapshots/\n"},
+		{path: "opt/app/package.json", text: "{\n \"name\": \"x\",\n \"repository\": {\"type\": \"git\", \"url\": \"git+https://code.vendorco.com/x.git\"},\n \"author\": {\"url\": \"https://people.vendorco.com/a/b\"}\n}\n"},
+		{path: "usr/share/x/composer.json", text: "{\"support\": {\"source\": \"https://code.vendorco.com/x/y\"}}\n"},
+		{path: "usr/share/x/x.gemspec", text: "s.homepage = 'https://code.vendorco.com/x/y'\n"},
+		{path: "opt/x/docs/guide.txt", text: "server = time.vendorco.com\nwget https://get.vendorco.com/x/y\n"},
+		{path: "opt/x/manual-en/a.txt", text: "host: time.vendorco.com\n"},
 		{path: "bin/words", text: "\x7fELF\x01\x01\x00connect\x00media.name\x00stream.stream\x00stat.cc\x00"},
 		{path: "bin/shows", text: "\x7fELF\x01\x01\x00connect\x00http://www.vendorco.com/\x00https://vendorco.com\x00http://vendorco.com/schemas/2013#markers\x00http://vendorco.com/ns/1.0\x00xfoo.com\x00"},
 		{path: "bin/noconnect", text: "\x7fELF\x01\x01\x00printf\x00stats.vendorco.com\x00"},

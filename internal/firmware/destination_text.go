@@ -22,7 +22,7 @@ var sends = regexp.MustCompile(`(\s(-d|-F|-T|--data[a-z-]*|--form|--upload-file|
 func textSightings(f *product.File) []sighting {
 	text := f.Text()
 	script := f.Type == "script" || strings.HasSuffix(f.Path, ".sh") || strings.HasPrefix(text, "#!")
-	if !script && !isConfiguration(f) {
+	if !script && (!isConfiguration(f) || describesPackage(f.Inner()) || isManual(f.Inner())) {
 		return nil
 	}
 	vars := map[string]string{}
