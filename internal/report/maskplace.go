@@ -64,6 +64,9 @@ func spans(text, program string, own bool) []span {
 				s.sure = r.sure
 				if r.name > 0 {
 					s.end = s.start + len(oneValue(text[s.start:s.end]))
+					if isCode(text, s) {
+						continue
+					}
 				}
 				list = append(list, s)
 			}
@@ -97,6 +100,14 @@ func oneValue(v string) string {
 	}
 	return v
 }
+
+// isCode says that what stands bare behind a name is code: a comparison, a
+// list, a comment, a type, a member of an object.
+func isCode(text string, s span) bool {
+	return !strings.ContainsAny(text[s.start-1:s.start], `'"`) && code.MatchString(text[s.start:s.end])
+}
+
+var code = regexp.MustCompile(`^([=({\[#:].*|str|string|int|bytes|bool|char|(self|this|args?|typing|Q\w+)[.].*|\w+\[.*)$`)
 
 // united sorts spans, drops those that are no secret, and joins what overlaps.
 func united(text string, list []span) []span {

@@ -109,6 +109,7 @@ func TestNoPlaceOfASecret(t *testing.T) {
 		"curl -u $USER:$PASS http://h/", "curl -u admin:${PW} http://h/", "http://user:%s@host/", "http://host:8080/a@b", "bypass=1", "PASSWORD=$1",
 		`password=""`, "PasswordAuthentication yes", "passwd_file=/etc/shadow", "pass_len = 12", "password required pam_unix.so", "ssh://git@host/x",
 		"mysql -u root -p shop", "Authorization: Basic %s", "auth_token=", "wget -P /tmp http://h/f", "mkdir -p /etc/x", "token: true", "root:x:0:0:root:/root:/bin/sh",
+		`if token == nextToken {`, "self.password = self.other", "def f(password: str)", "secret = # none", "token = buf[i]",
 	} {
 		d := masked(doorward.Door{Title: text, Evidence: []doorward.Evidence{{What: text}}, Detail: doorward.Detail{"command": text}})
 		if d.Evidence[0].What != text || d.Title != text || d.Detail["command"] != text {
