@@ -96,6 +96,10 @@ func describesPackage(p string) bool {
 	return strings.HasSuffix(base, ".gemspec")
 }
 
+// fetches is a command that contacts a host: what describes a package may name
+// one to be run when it is installed.
+var fetches = regexp.MustCompile(`\b(?:curl|wget|nc|ncat|tftp|ftpget|scp|ssh)\s+[^\s"':]`)
+
 var manualDir = regexp.MustCompile(`(?i)(?:^|/)(?:docs?|documentation|manual[^/]*)/`)
 
 // isManual says that a text is for people to read.

@@ -22,6 +22,8 @@ func TestDestinationInText(t *testing.T) {
 		{"ini", file{path: "etc/agent.conf", text: "[cloud]\nserver=mqtt.vendorco.com:8883\n"}, []string{"destination low host=mqtt.vendorco.com port=8883"}},
 		{"uci", file{path: "etc/config/system", text: "config timeserver 'ntp'\n\tlist server '0.openwrt.pool.ntp.org'\n"}, []string{"destination low host=0.openwrt.pool.ntp.org"}},
 		{"json", file{path: "etc/a.json", text: "{\n \"upload_host\": \"up.vendorco.com\"\n}\n"}, []string{"destination low host=up.vendorco.com"}},
+		{"a package's script", file{path: "opt/app/package.json", text: "{\n \"homepage\": \"https://code.vendorco.com/x\",\n \"scripts\": {\"postinstall\": \"curl -s https://get.vendorco.com/x/y | sh\"}\n}\n"},
+			[]string{"destination low host=get.vendorco.com port=443 program=curl cleartext=false"}},
 		{"text that is no manual", file{path: "etc/hosts.txt", text: "server = time.vendorco.com\n"}, []string{"destination low host=time.vendorco.com"}},
 		{"public address", file{path: "etc/rc.local", text: "#!/bin/sh\nnc 8.8.4.4 53 </dev/null\n"}, []string{"destination low host=8.8.4.4 port=53 program=nc cleartext=true"}},
 	} {

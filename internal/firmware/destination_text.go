@@ -22,13 +22,13 @@ var sends = regexp.MustCompile(`(\s(-d|-F|-T|--data[a-z-]*|--form|--upload-file|
 func textSightings(f *product.File) []sighting {
 	text := f.Text()
 	script := f.Type == "script" || strings.HasSuffix(f.Path, ".sh") || strings.HasPrefix(text, "#!")
-	if !script && (!isConfiguration(f) || describesPackage(f.Inner()) || isManual(f.Inner())) {
+	if !script && (!isConfiguration(f) || isManual(f.Inner())) {
 		return nil
 	}
 	vars := map[string]string{}
 	var found []sighting
 	ports := map[int]int{} // line -> port, of settings
-	n, hidden := 0, false
+	n, hidden, described := 0, false, !script && describesPackage(f.Inner())
 	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimSpace(line)
@@ -37,7 +37,7 @@ func textSightings(f *product.File) []sighting {
 				continue
 			}
 		}
-		if line == "" || isComment(line) {
+		if line == "" || isComment(line) || described && !fetches.MatchString(line) {
 			continue
 		}
 		if m := portSetting.FindStringSubmatch(line); m != nil && !script {
