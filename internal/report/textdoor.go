@@ -272,6 +272,9 @@ func nextSteps(r *doorward.Report) []string {
 	if s.UnreadBytes > 0 {
 		steps = append(steps, fmt.Sprintf("%s could not be read: ask the maker for an artifact that is not encrypted, or raise the limit that the part names.", size(s.UnreadBytes)))
 	}
+	if limitsHit(r) > 0 {
+		steps = append(steps, "Look by hand at what lies behind each limit that was hit.")
+	}
 	if s.Undeclared > 0 && heavy == 0 && s.UnreadBytes == 0 {
 		steps = append(steps, "Nothing undeclared is of weight high or above.")
 	}
