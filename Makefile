@@ -8,7 +8,7 @@ MINUTES ?= 1
 .PHONY: test tools lint fuzz bench build
 
 test: tools lint
-	DOORWARD_NEED_TOOLS=1 go test ./...
+	DOORWARD_NEED_TOOLS=1 go test -timeout 30m ./...
 
 tools:
 	./testdata/install-tools.sh
