@@ -13,9 +13,7 @@ import (
 // feeds finds the package feeds of a volume's package manager.
 func (u *updates) feeds() {
 	for _, v := range u.product.Volumes {
-		if hasOneOf(v, "opkg", "opkg-cl", "ipkg") {
-			u.opkg(v)
-		}
+		u.opkg(v, hasOneOf(v, "opkg", "opkg-cl", "ipkg"))
 		if hasOneOf(v, "apt-get", "apt") {
 			u.apt(v)
 		}
@@ -42,14 +40,20 @@ func hasOneOf(v *product.Volume, names ...string) bool {
 
 // feed adds a package feed.
 func (u *updates) feed(f *product.File, line int, text, url, signed, note string) {
+	if c, ok := feedChannel(f, line, text, url, signed, note); ok {
+		u.add(c)
+	}
+}
+
+func feedChannel(f *product.File, line int, text, url, signed, note string) (channel, bool) {
 	end, public := endpointOf(url)
 	if !public {
-		return
+		return channel{}, false
 	}
 	c := channel{file: f, host: end.host, url: url, signed: signed, clear: clearSchemes[end.scheme], reach: doorward.Remote, certainty: doorward.Shown}
 	c.what = "packages can be installed from " + end.host
 	c.evidence = []doorward.Evidence{{What: text, Note: note, Line: line}}
-	u.add(c)
+	return c, true
 }
 
 // configLines calls do for each line of a file that is no comment.
@@ -62,7 +66,9 @@ func configLines(f *product.File, do func(n int, line string)) {
 	}
 }
 
-func (u *updates) opkg(v *product.Volume) {
+// opkg reads the feeds of opkg. Where the program itself is not on the volume,
+// it may lie on another one, or come later.
+func (u *updates) opkg(v *product.Volume, present bool) {
 	files := append(v.Glob("etc/opkg.conf"), v.Glob("etc/opkg/*.conf")...)
 	files = append(files, v.Glob("etc/ipkg.conf")...)
 	signed, note := "false", "no option check_signature: whoever answers for the feed decides what is installed"
@@ -77,7 +83,13 @@ func (u *updates) opkg(v *product.Volume) {
 	for _, f := range files {
 		configLines(f, func(n int, line string) {
 			if w := strings.Fields(line); len(w) >= 3 && strings.HasPrefix(w[0], "src") {
-				u.feed(f, n, line, w[2], signed, note)
+				if c, ok := feedChannel(f, n, line, w[2], signed, note); ok {
+					if !present {
+						c.lighter, c.certainty = 1, doorward.Likely
+						c.evidence[0].Note += "; assumed: opkg, which is not on this volume, is there when the product runs"
+					}
+					u.add(c)
+				}
 			}
 		})
 	}

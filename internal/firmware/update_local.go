@@ -72,7 +72,8 @@ func (u *updates) plugged(f *product.File, e *startup.Event, dirs []string) {
 		}
 	}
 	fromPlug := e.Trigger == "hotplug" && strings.HasPrefix(p, "$") && strings.Contains(p, "/")
-	if p == "" || !onRemovable(p, dirs) && !fromPlug {
+	copied := does == "runs it" && contains(dirs, p)
+	if p == "" || !onRemovable(p, dirs) && !fromPlug && !copied {
 		return
 	}
 	c := channel{file: f, reach: doorward.Physical, certainty: doorward.Shown, signed: "false", url: ""}

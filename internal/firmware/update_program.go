@@ -84,6 +84,13 @@ func urlAt(b []byte, off int64) string {
 
 var acsKey = regexp.MustCompile(`(?i)(?:acs[_.-]?url|acs[_.-]?server|acs[_.-]?addr(?:ess)?|(?:tr-?069|cwmp)[\w.-]*url|ManagementServer\.URL)["'\]]*\s*(?:[=: ]|>|value\s*=)\s*["']?((?:https?://)[^\s"'<,;]+)`)
 
+// acsElement opens what an XML configuration tells of the server, and
+// urlElement is its address there.
+var (
+	acsElement = regexp.MustCompile(`(?i)<(?:ManagementServer|acs)[\s>]`)
+	urlElement = regexp.MustCompile(`(?i)<(?:url|address|server)>\s*(https?://[^\s"'<,;]+)`)
+)
+
 // remoteManagement finds TR-069 clients: their server rules the product.
 func (u *updates) remoteManagement() {
 	client := u.cwmpClient()
@@ -95,10 +102,20 @@ func (u *updates) remoteManagement() {
 		if !f.Type.IsText() || f.Deleted() || f.Size > 2<<20 || !hasPattern(f, []string{"acs", "ACS", "Acs", "ManagementServer", "tr069", "cwmp"}) || n >= 32 {
 			continue
 		}
+		near := 0 // lines since an element that is about the server was opened
 		for i, line := range strings.Split(f.Text(), "\n") {
 			t := strings.TrimSpace(line)
 			m := acsKey.FindStringSubmatch(t)
-			if m == nil || t[0] == '#' {
+			if near--; acsElement.MatchString(t) {
+				near = 12
+			}
+			if m == nil && near > 0 {
+				m = urlElement.FindStringSubmatch(t)
+			}
+			if strings.Contains(strings.ToLower(t), "</managementserver") || strings.Contains(strings.ToLower(t), "</acs") {
+				near = 0
+			}
+			if m == nil || t[0] == '#' || strings.HasPrefix(t, "<!--") {
 				continue
 			}
 			end, ok := parseURL(m[1])

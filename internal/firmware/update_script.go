@@ -51,6 +51,9 @@ func (u *updates) fromScripts() {
 func (u *updates) script(v *product.Volume, f *product.File, events []*startup.Event) {
 	dirs := u.removable(v)
 	for i, e := range events {
+		if e.Kind == startup.Copy && onRemovable(e.From, dirs) && !onRemovable(e.Target, dirs) && temporary(e.Target) && len(dirs) < 96 {
+			dirs = append(dirs[:len(dirs):len(dirs)], e.Target) // run from a copy
+		}
 		if g, ok := fetchOf(e, i); ok {
 			u.follow(f, events, g)
 		}
@@ -387,6 +390,9 @@ func usedBy(x, from *startup.Event, file, url string) string {
 		if sameFile(x.From, file) && programFolder(x.Target) {
 			return "puts it among the programs"
 		}
+		if sameFile(x.From, file) && keptSettings.MatchString(x.Target) {
+			return "keeps it as its settings"
+		}
 	}
 	return ""
 }
@@ -423,6 +429,9 @@ func sameFile(a, b string) bool {
 	relative := !strings.HasPrefix(a, "/") || !strings.HasPrefix(b, "/")
 	return relative && path.Base(a) == path.Base(b) && !strings.HasPrefix(path.Base(a), "$") && len(path.Base(a)) > 2
 }
+
+// keptSettings are the places of settings that outlive a restart.
+var keptSettings = regexp.MustCompile(`^/(?:data|config|cfg|nvram|flash|mnt/(?:config|cfg|data|flash|mtd\w*))/.*\.(?:cfg|conf|ini|xml|json|ya?ml|sh)$`)
 
 func programFolder(p string) bool {
 	for _, dir := range []string{"/bin", "/sbin", "/usr/", "/etc/", "/lib", "/opt", "/root", "/home", "/jffs", "/overlay"} {

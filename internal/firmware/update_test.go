@@ -39,6 +39,10 @@ func TestUpdates(t *testing.T) {
 		{"card", "mount -t vfat /dev/mmcblk0p1 /mnt/x\n[ -f /mnt/x/run.sh ] && sh /mnt/x/run.sh", nil, []string{"update medium signed=false"}},
 		{"stick by name", "[ -f /media/usb/run.sh ] && . /media/usb/run.sh", nil, []string{"update medium signed=false"}},
 		{"own partition", "mount -t jffs2 /dev/mtdblock5 /mnt/cfg\n[ -f /mnt/cfg/run.sh ] && sh /mnt/cfg/run.sh", nil, nil},
+		{"stick, by a copy", "", []file{{path: "etc/hotplug.d/block/20-x", text: "[ \"$ACTION\" = add ] || exit 0\nmount -o ro /dev/$DEVNAME /mnt/p\n[ -f /mnt/p/go.sh ] && cp /mnt/p/go.sh /tmp/go.sh && sh /tmp/go.sh\n"}}, []string{"update medium signed=false"}},
+		{"stick, only saved to", "mount -t vfat /dev/sda1 /mnt/p\ncp /mnt/p/list.txt /tmp/list.txt\ncat /tmp/list.txt\ntar czf /mnt/p/logs.tgz /var/log", nil, nil},
+		{"settings", "wget -q -O /tmp/p.cfg http://prov.maker.net/p.cfg && cp /tmp/p.cfg /config/p.cfg", nil, []string{"update critical host=prov.maker.net signed=false"}},
+		{"TR-069 in XML", "cwmpd -d", []file{{path: "etc/c.xml", text: "<c>\n<ManagementServer>\n<URL>http://acs.maker.net:7547/a</URL>\n</ManagementServer>\n<Help>\n<URL>http://help.maker.net/</URL>\n</Help>\n</c>\n"}}, []string{"update high host=acs.maker.net signed=unknown"}},
 		{"cron", "crond", []file{{path: "etc/crontabs/root", text: "0 3 * * * /usr/bin/up.sh\n"}, {path: "usr/bin/up.sh", text: "#!/bin/sh\ntftp -g -r u.sh -l /tmp/u.sh 8.9.10.11\nsh /tmp/u.sh\n", mode: 0o755}}, []string{"update critical host=8.9.10.11 signed=false"}},
 		{"nobody starts it", "", []file{{path: "usr/bin/up.sh", text: "#!/bin/sh\nwget http://up.maker.net/a -O /tmp/a; sh /tmp/a\n", mode: 0o755}}, nil},
 		{"feed", "", []file{{path: "etc/opkg.conf", text: "src/gz base http://feed.maker.net/base\n#option check_signature\n"}}, []string{"update critical host=feed.maker.net signed=false"}},
@@ -64,5 +68,14 @@ func TestUpdates(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestFeedWithoutManager reads feeds of a package manager that is not there: it
+// may be on another volume, so they weigh less.
+func TestFeedWithoutManager(t *testing.T) {
+	doors := doorsOf(t, Update, router("", file{path: "etc/opkg/base-feeds.conf", text: "src/gz base http://feed.maker.net/base\n"})...)
+	if got := strings.Join(lines(doors, "host", "signed"), "\n"); got != "update high host=feed.maker.net signed=false" {
+		t.Errorf("%q", got)
 	}
 }

@@ -7,6 +7,13 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
+// plugVariables are what the kernel and its helpers tell a script of what was
+// plugged in.
+var plugVariables = map[string]bool{
+	"ACTION": true, "DEVNAME": true, "DEVPATH": true, "DEVTYPE": true, "SUBSYSTEM": true, "MDEV": true, "DEVICE": true, "DEVICENAME": true, "PRODUCT": true, "TYPE": true, "INTERFACE": true,
+	"BUTTON": true, "SEEN": true, "MAJOR": true, "MINOR": true, "SEQNUM": true, "MODALIAS": true, "ID_FS_TYPE": true, "ID_FS_LABEL": true, "ID_FS_UUID": true, "IFACE": true, "MODE": true,
+}
+
 // variable is the value of a name; set is false if it has none.
 func (s *shell) variable(name string) (v value, set bool) {
 	switch name {
@@ -38,6 +45,9 @@ func (s *shell) variable(name string) (v value, set bool) {
 	}
 	if v, ok := s.vars[name]; ok {
 		return v, true
+	}
+	if s.trigger == "hotplug" && plugVariables[name] {
+		return unknownValue(name), true
 	}
 	switch name {
 	case "PWD":

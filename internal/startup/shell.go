@@ -240,7 +240,11 @@ func (r result) not() result {
 		n.truth = True
 	}
 	for _, c := range r.conds {
-		c.Text = "not: " + c.Text
+		if text, twice := strings.CutPrefix(c.Text, "not: "); twice {
+			c.Text = text
+		} else {
+			c.Text = "not: " + c.Text
+		}
 		c.Want = ""
 		switch c.Holds {
 		case True:
