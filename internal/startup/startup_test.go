@@ -3,8 +3,6 @@ package startup
 import (
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -40,33 +38,6 @@ func opened(t testing.TB, o *unpack.Object) *product.Product {
 		t.Fatal(err)
 	}
 	return p
-}
-
-// folder opens a folder of this machine.
-func folder(t testing.TB, root string) *product.Product {
-	t.Helper()
-	o := &unpack.Object{Format: "directory", System: true}
-	filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil
-		}
-		rel, _ := filepath.Rel(root, p)
-		info, err := d.Info()
-		if err != nil || rel == "." {
-			return nil
-		}
-		e := unpack.Entry{Path: rel, Mode: info.Mode()}
-		switch {
-		case info.Mode()&fs.ModeSymlink != 0:
-			e.Link, _ = os.Readlink(p)
-		case info.Mode().IsRegular():
-			b, _ := os.ReadFile(p)
-			e.Data = unpack.Slice(b)
-		}
-		o.Entries = append(o.Entries, e)
-		return nil
-	})
-	return opened(t, o)
 }
 
 // line is an event as tests compare it.
@@ -116,23 +87,4 @@ func wants(t *testing.T, l *Log, want, not []string) {
 			t.Errorf("event %q should not be in\n%s", n, all)
 		}
 	}
-}
-
-// TestFolder prints the events of a folder of this machine, for looking at real
-// products: STARTUP_FOLDER=/path go test -run TestFolder -v
-func TestFolder(t *testing.T) {
-	root := os.Getenv("STARTUP_FOLDER")
-	if root == "" {
-		t.Skip("STARTUP_FOLDER is not set")
-	}
-	l := Of(folder(t, root))
-	for i := range l.Events {
-		e := &l.Events[i]
-		where := ""
-		if e.By.File != nil {
-			where = fmt.Sprintf("%s:%d", e.By.File.Path, e.By.Line)
-		}
-		t.Logf("%-10s %-8s %s   [%s] chain %d %v", e.Manager, e.Trigger, line(e), where, len(e.Chain), e.Condition)
-	}
-	t.Logf("%d events, short %d, settings %d", len(l.Events), len(l.Limits), len(l.Settings))
 }
