@@ -85,7 +85,7 @@ func list() ([]target, error) {
 var execsRE = regexp.MustCompile(`execs: (\d+)`)
 
 func fuzz(t target, d time.Duration, workers int) (string, error) {
-	cmd := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", d.String(), "-parallel", fmt.Sprint(workers), t.pkg)
+	cmd := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", d.String(), "-fuzzminimizetime", "5x", "-parallel", fmt.Sprint(workers), t.pkg)
 	out, err := cmd.CombinedOutput()
 	execs := "0"
 	scanner := bufio.NewScanner(bytes.NewReader(out))
