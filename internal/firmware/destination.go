@@ -84,6 +84,19 @@ func sortedKeys[V any](m map[string]V) []string {
 
 var documentationDirs = []string{"share/doc/", "share/doc-base/", "share/man/", "/man/man", "share/info/", "share/licenses/", "share/common-licenses/", "share/locale/", "share/i18n/", "share/zoneinfo/", "share/terminfo/", "share/lintian/", "share/bug/", "/examples/", "site-packages/", "dist-packages/", "node_modules/", "lib/python", "share/perl", "perl5/", "usr/include/", "var/lib/dpkg/", "usr/lib/opkg/", "lib/apk/", "share/mime/", "share/metainfo/", "share/gir", "share/applications/"}
 
+var documentNames = set("readme", "copying", "license", "licence", "licenses", "changelog", "changes", "authors", "credits", "news", "notice", "copyright", "thanks", "todo", "os-release", "lsb-release", "issue", "control")
+
+// settingEndings are endings of files that a machine reads, whatever their name.
+var settingEndings = set("sh", "conf", "cfg", "ini", "json", "xml", "yaml", "yml", "lua", "py", "cgi", "bin", "db")
+
+func set(words ...string) map[string]bool {
+	m := map[string]bool{}
+	for _, w := range words {
+		m[w] = true
+	}
+	return m
+}
+
 // isDocumentation says that a file is read by people or by package managers.
 func isDocumentation(p string) bool {
 	p = "/" + strings.TrimSuffix(strings.TrimSuffix(p, ".gz"), ".xz")
@@ -93,10 +106,10 @@ func isDocumentation(p string) bool {
 		}
 	}
 	base := strings.ToLower(path.Base(p))
-	for _, word := range []string{"readme", "copying", "license", "licence", "changelog", "authors", "credits", "news", "notice", "copyright", "thanks", "os-release", "lsb-release", "issue", "control"} {
-		if strings.HasPrefix(base, word) {
-			return true
-		}
+	// The whole first word: controld.conf and issue-cmd.sh are no documents.
+	stem, rest, _ := strings.Cut(base, ".")
+	if documentNames[stem] && !settingEndings[rest] {
+		return true
 	}
 	switch path.Ext(base) {
 	case ".md", ".rst", ".html", ".htm", ".css", ".svg", ".map", ".po", ".tex", ".pod", ".dtd", ".xsd", ".yang", ".rng", ".xsl", ".pc", ".wsdl", ".h", ".hpp", ".c", ".sample", ".example", ".dist", ".pem", ".crt":

@@ -99,3 +99,13 @@ func TestDestinationInProgram(t *testing.T) {
 		}
 	}
 }
+
+// TestDocumentsByName: a program's file is not a document because its name
+// begins like one.
+func TestDocumentsByName(t *testing.T) {
+	for p, want := range map[string]bool{"opt/README": true, "opt/README.txt": true, "etc/issue": true, "control": true, "etc/init.d/controld": false, "bin/issue-cmd.sh": false, "etc/control.conf": false, "etc/newsd.conf": false, "etc/notice.sh": false} {
+		if got := isDocumentation(p); got != want {
+			t.Errorf("%s: %v, want %v", p, got, want)
+		}
+	}
+}
