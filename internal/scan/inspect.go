@@ -21,6 +21,7 @@ import (
 	"github.com/doorward/doorward/internal/report"
 	"github.com/doorward/doorward/internal/settle"
 	"github.com/doorward/doorward/internal/unpack"
+	"github.com/doorward/doorward/internal/unpack/formats"
 )
 
 // Version is the version of the tool.
@@ -45,7 +46,7 @@ func Open(ctx context.Context, path string, opt Options) (*product.Product, func
 		return nil, nil, fmt.Errorf("%s can't be opened: %w", path, cause(err))
 	}
 	name := filepath.Base(path)
-	uo := unpack.Options{Limits: opt.Limits, Workers: opt.Workers}
+	uo := unpack.Options{Readers: formats.All, Limits: opt.Limits, Workers: opt.Workers}
 	if opt.Progress != nil {
 		uo.Progress = func(read int64) { opt.Progress("reading", read) }
 	}

@@ -131,7 +131,7 @@ func arEntry(h []byte) (e Entry, size int64, err error) {
 		return v
 	}
 	e = Entry{Path: strings.TrimRight(string(h[:16]), " "), ModTime: time.Unix(number(16, 28, 10), 0).UTC(),
-		UID: int(number(28, 34, 10)), GID: int(number(34, 40, 10)), Mode: unixMode(uint32(number(40, 48, 8)))}
+		UID: int(number(28, 34, 10)), GID: int(number(34, 40, 10)), Mode: UnixMode(uint32(number(40, 48, 8)))}
 	size = number(48, 58, 10)
 	return e, size, err
 }

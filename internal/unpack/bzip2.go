@@ -28,10 +28,10 @@ func bzip2Magics() []Magic {
 }
 
 func openBzip2(in *Input) (*Object, error) {
-	r, used := sourceOf(in.Data)
+	r, used := SourceOf(in.Data)
 	src := &endless{ByteReader: r.(io.ByteReader), used: used}
 	out, err := in.Budget.Decode(&bunzip{src: src, r: bzip2.NewReader(src)}, in.Data.Size())
-	return streamObject(in, "bzip2", out, min(src.end(), in.Data.Size()), false, err, nil)
+	return StreamObject(in, "bzip2", out, min(src.end(), in.Data.Size()), false, err, nil)
 }
 
 // endless gives zeros behind its input. The decoder looks for another member

@@ -214,7 +214,7 @@ func (f *finder) from(base int64) func(text string, from int64) int64 {
 	return func(text string, from int64) int64 {
 		places, ok := f.found[text]
 		if !ok {
-			for at := findBytes(f.data, 0, text); at >= 0; at = findBytes(f.data, at+1, text) {
+			for at := FindBytes(f.data, 0, text); at >= 0; at = FindBytes(f.data, at+1, text) {
 				places = append(places, at)
 			}
 			f.found[text] = places

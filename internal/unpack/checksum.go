@@ -5,15 +5,15 @@ import (
 	"io"
 )
 
-// sumCRC32 continues a CRC-32 (IEEE, the one of zlib) over n bytes of b from
+// SumCRC32 continues a CRC-32 (IEEE, the one of zlib) over n bytes of b from
 // off on.
-func sumCRC32(sum uint32, b Bytes, off, n int64) (uint32, error) {
-	err := chunks(b, off, n, func(p []byte) { sum = crc32.Update(sum, crc32.IEEETable, p) })
+func SumCRC32(sum uint32, b Bytes, off, n int64) (uint32, error) {
+	err := Chunks(b, off, n, func(p []byte) { sum = crc32.Update(sum, crc32.IEEETable, p) })
 	return sum, err
 }
 
-// chunks calls f for n bytes of b from off on, piece by piece.
-func chunks(b Bytes, off, n int64, f func(p []byte)) error {
+// Chunks calls f for n bytes of b from off on, piece by piece.
+func Chunks(b Bytes, off, n int64, f func(p []byte)) error {
 	if off < 0 || n < 0 || off > b.Size() || n > b.Size()-off {
 		return io.ErrUnexpectedEOF
 	}

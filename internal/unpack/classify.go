@@ -29,7 +29,7 @@ func classifyBytes(data Bytes) class {
 		b = append(b, ReadSome(data, i*(size-sampled/pieces)/(pieces-1), sampled/pieces)...)
 	}
 	c := classify(b)
-	if c.Type == TypePadding && !onlyPadding(data, 0) {
+	if c.Type == TypePadding && !OnlyPadding(data, 0) {
 		c.Type = TypeData
 	}
 	return c
@@ -168,16 +168,16 @@ func isText(b []byte) bool {
 	return high*4 < len(b)
 }
 
-// onlyPadding says that from off on there is nothing but one repeated byte, 0
+// OnlyPadding says that from off on there is nothing but one repeated byte, 0
 // or 0xff mixed: what flash tools fill with.
-func onlyPadding(data Bytes, off int64) bool {
+func OnlyPadding(data Bytes, off int64) bool {
 	buf := make([]byte, 64<<10)
 	for off < data.Size() {
 		n, err := data.ReadAt(buf[:min(int64(len(buf)), data.Size()-off)], off)
 		if n == 0 || (err != nil && off+int64(n) < data.Size()) {
 			return false
 		}
-		if !isPadding(buf[:n]) {
+		if !IsPadding(buf[:n]) {
 			return false
 		}
 		off += int64(n)
@@ -185,7 +185,7 @@ func onlyPadding(data Bytes, off int64) bool {
 	return true
 }
 
-func isPadding(b []byte) bool {
+func IsPadding(b []byte) bool {
 	for _, c := range b {
 		if c != 0 && c != 0xff {
 			return false

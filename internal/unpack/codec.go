@@ -18,14 +18,14 @@ import (
 
 var errTooMuch = errors.New("more unpacked bytes than expected")
 
-// decompressBlock unpacks one block, as file systems store them, into dst and
+// Decompress unpacks one block, as file systems store them, into dst and
 // returns how many bytes it has. Fewer than len(dst) are no error; more are.
 // Bytes of src behind the block (alignment) are ignored, but not by lz4 and
 // zstd, whose blocks must be cut exactly. It is safe for concurrent use.
 //
 // Methods: zlib, deflate (without a header), lzma (with the 13-byte header of
-// lzma-alone; lzmaHeader makes one), xz, lzo, lz4 (a block, not a frame), zstd.
-func decompressBlock(method string, src, dst []byte) (n int, err error) {
+// lzma-alone; LZMAHeader makes one), xz, lzo, lz4 (a block, not a frame), zstd.
+func Decompress(method string, src, dst []byte) (n int, err error) {
 	switch method {
 	case "zlib":
 		n, err = inflateBlock(&zlibPool, src, dst)
@@ -50,10 +50,10 @@ func decompressBlock(method string, src, dst []byte) (n int, err error) {
 	return n, nil
 }
 
-// lzmaHeader is the header of lzma-alone for raw LZMA data: its parameters
+// LZMAHeader is the header of lzma-alone for raw LZMA data: its parameters
 // (lc, lp, pb packed in one byte), the dictionary's size, and the unpacked size
 // (-1 if the data have an end mark).
-func lzmaHeader(props byte, dict uint32, size int64) []byte {
+func LZMAHeader(props byte, dict uint32, size int64) []byte {
 	h := binary.LittleEndian.AppendUint32([]byte{props}, dict)
 	return binary.LittleEndian.AppendUint64(h, uint64(size))
 }

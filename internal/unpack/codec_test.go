@@ -95,15 +95,15 @@ func TestDecompressBlock(t *testing.T) {
 				wait.Go(func() {
 					for _, room := range []int{len(plain), len(plain) + 100} {
 						dst := make([]byte, room)
-						if n, err := decompressBlock(method, packed, dst); err != nil || !bytes.Equal(dst[:n], plain) {
+						if n, err := Decompress(method, packed, dst); err != nil || !bytes.Equal(dst[:n], plain) {
 							t.Errorf("room %d: %d bytes, %v", room, n, err)
 						}
 					}
-					if n, err := decompressBlock(method, packed, make([]byte, len(plain)-1)); err == nil {
+					if n, err := Decompress(method, packed, make([]byte, len(plain)-1)); err == nil {
 						t.Errorf("took %d bytes into too little room without an error", n)
 					}
 					for _, cut := range []int{0, 1, len(packed) / 2, len(packed) - 1} {
-						if n, err := decompressBlock(method, packed[:cut], make([]byte, len(plain))); err == nil && (n == len(plain) || n != 0) {
+						if n, err := Decompress(method, packed[:cut], make([]byte, len(plain))); err == nil && (n == len(plain) || n != 0) {
 							t.Errorf("cut at %d: %d bytes without an error", cut, n)
 						}
 					}
@@ -127,7 +127,7 @@ func FuzzDecompressBlock(f *testing.F) {
 		if method < 0 || method >= len(methods) {
 			return
 		}
-		if n, err := decompressBlock(methods[method], src, dst); n < 0 || n > len(dst) {
+		if n, err := Decompress(methods[method], src, dst); n < 0 || n > len(dst) {
 			t.Fatal(n, err)
 		}
 	})

@@ -156,7 +156,7 @@ func (c *cpioReader) settleLinks() {
 }
 
 func (c *cpioReader) entry(h *cpioHead, name string, content Bytes) *Entry {
-	e := &Entry{Path: name, Mode: unixMode(uint32(h.mode)), UID: int(h.uid), GID: int(h.gid), ModTime: time.Unix(int64(h.mtime), 0).UTC(), Order: c.at}
+	e := &Entry{Path: name, Mode: UnixMode(uint32(h.mode)), UID: int(h.uid), GID: int(h.gid), ModTime: time.Unix(int64(h.mtime), 0).UTC(), Order: c.at}
 	if e.Mode&fs.ModeDevice != 0 {
 		e.Major, e.Minor = uint32(h.major), uint32(h.minor)
 	}
@@ -178,7 +178,7 @@ func (c *cpioReader) add(h *cpioHead, name string, start int64) error {
 	}
 	if h.format == "crc" && e.Mode.IsRegular() && h.size > 0 {
 		sum := uint32(0)
-		err := chunks(content, 0, content.Size(), func(p []byte) {
+		err := Chunks(content, 0, content.Size(), func(p []byte) {
 			for _, b := range p {
 				sum += uint32(b)
 			}

@@ -82,10 +82,10 @@ func openCramfs(in *Input) (*Object, error) {
 	}
 	c.flags = c.order.Uint32(sb[8:])
 	root := c.inode(sb[64:])
-	if !unixMode(root.mode).IsDir() || !c.plausible(root, base) {
+	if !UnixMode(root.mode).IsDir() || !c.plausible(root, base) {
 		return nil, ErrNotThis
 	}
-	g := newGatherer(in)
+	g := NewGatherer(in)
 	stated := int64(c.order.Uint32(sb[4:]))
 	c.size = min(stated, in.Data.Size())
 	if c.flags&cramfsVersion2 == 0 && stated < base+cramfsSuperSize {
@@ -96,13 +96,13 @@ func openCramfs(in *Input) (*Object, error) {
 	o := &Object{Format: "cramfs", System: true, Info: c.info(sb)}
 	switch {
 	case stated > c.size:
-		g.damage(fmt.Errorf("cramfs: cut off, %d of %d bytes are missing", stated-c.size, stated))
+		g.Damage(fmt.Errorf("cramfs: cut off, %d of %d bytes are missing", stated-c.size, stated))
 	case c.flags&cramfsVersion2 != 0 && !c.checked(sb, base):
-		g.damage(errors.New("cramfs: the checksum is wrong"))
+		g.Damage(errors.New("cramfs: the checksum is wrong"))
 	}
 	c.chooseBlockSize(root)
 	c.walk(root, g)
-	g.finish(o)
+	g.Finish(o)
 	o.Size = c.size
 	if c.flags&cramfsVersion2 == 0 && stated < c.last {
 		o.Size = paddedTo(in.Data, min(c.last, in.Data.Size()), 4096)
@@ -141,7 +141,7 @@ func (c *cramfs) checked(sb []byte, base int64) bool {
 	head := append([]byte{}, sb...)
 	clear(head[32:36])
 	sum := crc32.ChecksumIEEE(head)
-	sum, err := sumCRC32(sum, c.data, base+cramfsSuperSize, c.size-base-cramfsSuperSize)
+	sum, err := SumCRC32(sum, c.data, base+cramfsSuperSize, c.size-base-cramfsSuperSize)
 	return err == nil && sum == c.order.Uint32(sb[32:])
 }
 
@@ -194,36 +194,36 @@ type cramfsFolder struct {
 }
 
 // walk lists all folders from the root on, each once.
-func (c *cramfs) walk(root cramfsInode, g *gatherer) {
-	g.add(Entry{Path: ".", Mode: unixMode(root.mode), UID: int(root.uid), GID: int(root.gid)})
+func (c *cramfs) walk(root cramfsInode, g *Gatherer) {
+	g.Add(Entry{Path: ".", Mode: UnixMode(root.mode), UID: int(root.uid), GID: int(root.gid)})
 	seen := map[int64]bool{root.offset: true}
 	todo := []cramfsFolder{{"", root}}
-	for len(todo) > 0 && !g.stop() {
+	for len(todo) > 0 && !g.Stop() {
 		f := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		err := c.list(f.inode, func(name string, i cramfsInode) bool {
-			p, err := joinName(f.path, name)
+			p, err := JoinName(f.path, name)
 			if err != nil {
-				g.damage(fmt.Errorf("cramfs: %w", err))
+				g.Damage(fmt.Errorf("cramfs: %w", err))
 			}
-			if unixMode(i.mode).IsDir() && i.size > 0 {
+			if UnixMode(i.mode).IsDir() && i.size > 0 {
 				if seen[i.offset] {
-					g.damage(fmt.Errorf("cramfs: folder %q is in the tree already: a loop", p))
-					return !g.stop()
+					g.Damage(fmt.Errorf("cramfs: folder %q is in the tree already: a loop", p))
+					return !g.Stop()
 				}
 				seen[i.offset] = true
 				todo = append(todo, cramfsFolder{p, i})
 			}
-			return g.add(c.entry(p, i, g))
+			return g.Add(c.entry(p, i, g))
 		})
 		if err != nil {
-			g.damage(fmt.Errorf("cramfs: folder %q: %w", "/"+f.path, err))
+			g.Damage(fmt.Errorf("cramfs: folder %q: %w", "/"+f.path, err))
 		}
 	}
 }
 
-func (c *cramfs) entry(p string, i cramfsInode, g *gatherer) Entry {
-	e := Entry{Path: p, Mode: unixMode(i.mode), UID: int(i.uid), GID: int(i.gid), Order: i.offset}
+func (c *cramfs) entry(p string, i cramfsInode, g *Gatherer) Entry {
+	e := Entry{Path: p, Mode: UnixMode(i.mode), UID: int(i.uid), GID: int(i.gid), Order: i.offset}
 	switch {
 	case e.Mode&fs.ModeSymlink != 0, e.Mode.IsRegular() && i.size > 0:
 		f := &cramfsFile{c, i.offset, i.size}
@@ -237,7 +237,7 @@ func (c *cramfs) entry(p string, i cramfsInode, g *gatherer) Entry {
 		target, err := ReadAll(f, 1<<16)
 		if e.Link = string(target); err != nil {
 			e.Err = fmt.Errorf("cramfs: %q: %w", p, err)
-			g.damage(e.Err)
+			g.Damage(e.Err)
 		}
 	case e.Mode&fs.ModeDevice != 0:
 		e.Major, e.Minor = uint32(i.size>>8&0xff), uint32(i.size&0xff)

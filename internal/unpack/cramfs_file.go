@@ -79,7 +79,7 @@ func (f *cramfsFile) block(dst []byte, index int64) error {
 		clear(dst[copy(dst, src):])
 		return nil
 	}
-	n, err := decompressBlock("zlib", src, dst)
+	n, err := Decompress("zlib", src, dst)
 	if err == nil && n != len(dst) {
 		err = fmt.Errorf("%d unpacked bytes instead of %d", n, len(dst))
 	}
@@ -180,7 +180,7 @@ func (c *cramfs) chooseBlockSize(root cramfsInode) {
 		}
 		seen[dir.offset] = true
 		_ = c.list(dir, func(_ string, i cramfsInode) bool {
-			mode := unixMode(i.mode)
+			mode := UnixMode(i.mode)
 			switch {
 			case mode.IsDir():
 				todo = append(todo, i)

@@ -66,7 +66,7 @@ func (t sectionTable) fits(data Bytes) bool {
 			filled++
 		}
 	}
-	if filled == 0 || !onlyPadding(data, next) {
+	if filled == 0 || !OnlyPadding(data, next) {
 		return false
 	}
 	var any uint32 // checksums that are all 0 prove nothing
@@ -83,7 +83,7 @@ func (t sectionTable) fits(data Bytes) bool {
 
 // xorWords is the XOR of all whole words; bytes after the last one don't count.
 func (t sectionTable) xorWords(data Bytes, off, size int64) (sum uint32, err error) {
-	err = chunks(data, off, size&^3, func(p []byte) {
+	err = Chunks(data, off, size&^3, func(p []byte) {
 		for ; len(p) >= 4; p = p[4:] {
 			sum ^= t.order.Uint32(p)
 		}

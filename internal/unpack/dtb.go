@@ -16,7 +16,7 @@ var DTB = &Reader{
 	Magics: []Magic{{0, fdtMagic}},
 	Carve:  true,
 	Open: func(in *Input) (*Object, error) {
-		tree, err := parseFDT(in.Data)
+		tree, err := ParseFDT(in.Data)
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +43,7 @@ var DTB = &Reader{
 const bigValue = 4096
 
 // bigValues calls f for the values that the source text leaves out.
-func (n *fdtNode) bigValues(path string, f func(path string, p *fdtProp)) {
+func (n *FDTNode) bigValues(path string, f func(path string, p *fdtProp)) {
 	for i := range n.props {
 		if p := &n.props[i]; p.value.Size() > bigValue && !isStringList(p.bytes()) {
 			f(path+p.name, p)
@@ -67,7 +67,7 @@ func (t *fdt) source() Part {
 // the blob.
 const maxSource = 16 << 20
 
-func (n *fdtNode) write(b *bytes.Buffer, indent string) {
+func (n *FDTNode) write(b *bytes.Buffer, indent string) {
 	for i := range n.props {
 		if b.Len() > maxSource {
 			return

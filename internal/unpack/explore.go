@@ -95,9 +95,9 @@ func newExplorer(ctx context.Context, opt Options) *explorer {
 	return x
 }
 
-// inMemory is the size up to which content is decoded into memory while it is
+// InMemory is the size up to which content is decoded into memory while it is
 // looked at; larger content is read piecewise.
-const inMemory = 64 << 20
+const InMemory = 64 << 20
 
 // fill reads, hashes and opens the bytes of a node that lies in the content of
 // up. raw says that they are no file of a tree: then every offset is searched
@@ -108,8 +108,8 @@ func (x *explorer) fill(n *Node, data Bytes, up *work, raw bool) error {
 		return nil
 	}
 	lazy := data
-	if data.Size() <= inMemory {
-		b, err := ReadAll(data, inMemory)
+	if data.Size() <= InMemory {
+		b, err := ReadAll(data, InMemory)
 		if err != nil {
 			return x.damaged(n, lazy, b, err)
 		}
@@ -255,7 +255,7 @@ func (x *explorer) tryReaders(c *Content, data Bytes, head []byte, w *work) bool
 		if o == nil {
 			continue
 		}
-		if o.Size >= data.Size() || onlyPadding(data, o.Size) {
+		if o.Size >= data.Size() || OnlyPadding(data, o.Size) {
 			c.Reader, c.Object = r.Name, o
 			x.open(c, w)
 			return true

@@ -88,12 +88,12 @@ func openExt(in *Input) (*Object, error) {
 	size := x.blocks * x.blockSize
 	x.end = min(size, in.Data.Size())
 	o := &Object{Format: x.version(), System: true, Size: x.end, Info: x.info()}
-	g := newGatherer(in)
+	g := NewGatherer(in)
 	if size > x.end {
-		g.damage(fmt.Errorf("ext: cut off, %d of %d bytes are missing", size-x.end, size))
+		g.Damage(fmt.Errorf("ext: cut off, %d of %d bytes are missing", size-x.end, size))
 	}
 	if x.ro&extROCsum != 0 && x.crc(^uint32(0), sb[:0x3fc]) != binary.LittleEndian.Uint32(sb[0x3fc:]) {
-		g.damage(fmt.Errorf("ext: the superblock's checksum is wrong"))
+		g.Damage(fmt.Errorf("ext: the superblock's checksum is wrong"))
 	}
 	if x.incompat&extIncompatJournal != 0 {
 		o.Gaps = append(o.Gaps, Gap{0, x.end, "unsupported", "a journal without its file system"})
@@ -101,7 +101,7 @@ func openExt(in *Input) (*Object, error) {
 	}
 	x.notes(o)
 	x.walk(g)
-	g.finish(o)
+	g.Finish(o)
 	if len(o.Entries) == 0 {
 		o.Gaps = append(o.Gaps, Gap{0, x.end, "damaged", "no file of the file system can be read"})
 	}
@@ -274,19 +274,19 @@ type extFolder struct {
 }
 
 // walk lists all folders from the root on, each once.
-func (x *ext) walk(g *gatherer) {
+func (x *ext) walk(g *Gatherer) {
 	root, err := x.inode(2)
 	if err == nil && !root.mode.IsDir() {
 		err = fmt.Errorf("it is no folder")
 	}
 	if err != nil {
-		g.damage(fmt.Errorf("ext: root folder: %w", err))
+		g.Damage(fmt.Errorf("ext: root folder: %w", err))
 		return
 	}
-	g.add(x.entry(".", root, g))
+	g.Add(x.entry(".", root, g))
 	seen := map[uint32]bool{2: true}
 	todo := []extFolder{{"", root}}
-	for len(todo) > 0 && !g.stop() {
+	for len(todo) > 0 && !g.Stop() {
 		f := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		todo = append(todo, x.folder(f, seen, g)...)
@@ -294,50 +294,50 @@ func (x *ext) walk(g *gatherer) {
 }
 
 // folder adds the entries of a folder and returns the folders in it.
-func (x *ext) folder(f extFolder, seen map[uint32]bool, g *gatherer) (sub []extFolder) {
+func (x *ext) folder(f extFolder, seen map[uint32]bool, g *Gatherer) (sub []extFolder) {
 	encrypted := f.inode.flags&extFlagEncrypt != 0
 	err := x.list(f.inode, func(name string, number uint32) bool {
 		if name == "." || name == ".." {
-			return !g.stop()
+			return !g.Stop()
 		}
 		if encrypted {
 			name = fmt.Sprintf("encrypted-%x", name)
 		}
-		p, err := joinName(f.path, name)
+		p, err := JoinName(f.path, name)
 		if err != nil {
-			g.damage(fmt.Errorf("ext: %w", err))
+			g.Damage(fmt.Errorf("ext: %w", err))
 		}
 		inode, err := x.inode(number)
 		if err != nil {
 			err = fmt.Errorf("ext: %q: %w", p, err)
-			g.damage(err)
-			return g.add(Entry{Path: p, Inode: uint64(number), Err: err})
+			g.Damage(err)
+			return g.Add(Entry{Path: p, Inode: uint64(number), Err: err})
 		}
 		if inode.mode.IsDir() {
 			if seen[number] {
-				g.damage(fmt.Errorf("ext: folder %q is in the tree already: a loop", p))
-				return !g.stop()
+				g.Damage(fmt.Errorf("ext: folder %q is in the tree already: a loop", p))
+				return !g.Stop()
 			}
 			seen[number] = true
 			sub = append(sub, extFolder{p, inode})
 		}
-		return g.add(x.entry(p, inode, g))
+		return g.Add(x.entry(p, inode, g))
 	})
 	if err != nil {
-		g.damage(fmt.Errorf("ext: folder %q: %w", "/"+f.path, err))
+		g.Damage(fmt.Errorf("ext: folder %q: %w", "/"+f.path, err))
 	}
 	return sub
 }
 
 // entry makes an entry of an inode.
-func (x *ext) entry(p string, i *extInode, g *gatherer) Entry {
+func (x *ext) entry(p string, i *extInode, g *Gatherer) Entry {
 	e := Entry{Path: p, Mode: i.mode, UID: int(i.uid), GID: int(i.gid), ModTime: i.mtime, Order: i.place()}
 	if !i.mode.IsDir() {
 		e.Inode = uint64(i.number)
 	}
 	var err error
 	if e.Xattrs, err = i.xattrs(); err != nil {
-		g.damage(fmt.Errorf("ext: extended attributes of %q: %w", p, err))
+		g.Damage(fmt.Errorf("ext: extended attributes of %q: %w", p, err))
 	}
 	switch {
 	case i.mode.IsRegular():
@@ -352,7 +352,7 @@ func (x *ext) entry(p string, i *extInode, g *gatherer) Entry {
 	if i.flags&extFlagEncrypt != 0 && !i.mode.IsDir() {
 		e.Link, e.Err = "", fmt.Errorf("ext: %q: %w", p, ErrEncrypted)
 	} else if e.Err != nil {
-		g.damage(fmt.Errorf("ext: %q: %w", p, e.Err))
+		g.Damage(fmt.Errorf("ext: %q: %w", p, e.Err))
 	}
 	return e
 }

@@ -76,7 +76,7 @@ func (i *extInode) extra() int {
 
 func (i *extInode) parse() {
 	mode := uint32(i.u16(0))
-	i.mode = unixMode(mode)
+	i.mode = UnixMode(mode)
 	if kind := mode >> 12; kind == 0 || (i.mode.Type() == 0 && kind != 8) {
 		i.mode |= fs.ModeIrregular
 	}

@@ -24,10 +24,11 @@ const (
 	maxFDTValue = 64 << 10
 )
 
-type fdtNode struct {
+// FDTNode is a node of a device tree.
+type FDTNode struct {
 	name  string
 	props []fdtProp
-	kids  []*fdtNode
+	kids  []*FDTNode
 }
 
 type fdtProp struct {
@@ -38,12 +39,12 @@ type fdtProp struct {
 
 // fdt is a parsed blob.
 type fdt struct {
-	root  *fdtNode
+	root  *FDTNode
 	total int64 // size of the blob
 	err   error // what stopped the parser before the end
 }
 
-func (n *fdtNode) child(name string) *fdtNode {
+func (n *FDTNode) child(name string) *FDTNode {
 	if n != nil {
 		for _, k := range n.kids {
 			if k.name == name {
@@ -54,7 +55,7 @@ func (n *fdtNode) child(name string) *fdtNode {
 	return nil
 }
 
-func (n *fdtNode) prop(name string) *fdtProp {
+func (n *FDTNode) prop(name string) *fdtProp {
 	if n != nil {
 		for i := range n.props {
 			if n.props[i].name == name {
@@ -74,13 +75,13 @@ func (p *fdtProp) bytes() []byte {
 }
 
 // str is the value as text; a list of strings is joined by commas.
-func (n *fdtNode) str(name string) string {
+func (n *FDTNode) str(name string) string {
 	b := bytes.TrimRight(n.prop(name).bytes(), "\x00")
 	return strings.ToValidUTF8(string(bytes.ReplaceAll(b, []byte{0}, []byte(", "))), "?")
 }
 
 // num is the value as a number of one or two cells.
-func (n *fdtNode) num(name string) (int64, bool) {
+func (n *FDTNode) num(name string) (int64, bool) {
 	switch b := n.prop(name).bytes(); len(b) {
 	case 4:
 		return int64(binary.BigEndian.Uint32(b)), true
@@ -99,9 +100,9 @@ type fdtParser struct {
 	left    int // nodes and properties that may still come
 }
 
-// parseFDT parses the blob at the start of data. It returns ErrNotThis unless
+// ParseFDT parses the blob at the start of data. It returns ErrNotThis unless
 // header and root are sound; what goes wrong later is in the result's err.
-func parseFDT(data Bytes) (*fdt, error) {
+func ParseFDT(data Bytes) (*fdt, error) {
 	h, err := ReadFull(data, 0, 40)
 	if err != nil || string(h[:4]) != fdtMagic {
 		return nil, ErrNotThis
@@ -152,7 +153,7 @@ func (p *fdtParser) word() (uint32, error) {
 }
 
 // node parses a node behind its begin token.
-func (p *fdtParser) node(depth int) (*fdtNode, error) {
+func (p *fdtParser) node(depth int) (*FDTNode, error) {
 	if p.left--; depth > maxFDTDepth || p.left < 0 {
 		return nil, fmt.Errorf("%w: more than %d nodes or %d levels", ErrLimit, maxFDTNodes, maxFDTDepth)
 	}
@@ -161,7 +162,7 @@ func (p *fdtParser) node(depth int) (*fdtNode, error) {
 	if end < 0 {
 		return nil, fmt.Errorf("the node's name at 0x%x has no end", p.at)
 	}
-	n := &fdtNode{name: string(name[:end])}
+	n := &FDTNode{name: string(name[:end])}
 	p.at += int64(end+4) &^ 3
 	for {
 		token, err := p.word()

@@ -25,7 +25,7 @@ var FIT = &Reader{
 }
 
 func openFIT(in *Input) (*Object, error) {
-	tree, err := parseFDT(in.Data)
+	tree, err := ParseFDT(in.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ type fit struct {
 func (f *fit) fail(err error) { f.object.Err = errors.Join(f.object.Err, err) }
 
 // image adds the part of one image node.
-func (f *fit) image(n *fdtNode) {
+func (f *fit) image(n *FDTNode) {
 	p := Part{Name: n.name, Format: n.str("type"), Info: imageInfo(n)}
 	if v := n.prop("data"); v != nil {
 		p.Data, p.Offset = v.value, v.off
@@ -81,7 +81,7 @@ func (f *fit) image(n *fdtNode) {
 }
 
 // verify compares the hashes of an image with its data.
-func (f *fit) verify(n *fdtNode, p *Part) {
+func (f *fit) verify(n *FDTNode, p *Part) {
 	for _, k := range n.kids {
 		algo := k.str("algo")
 		switch {
@@ -113,12 +113,12 @@ func sumOf(algo string, data Bytes) ([]byte, error) {
 		return nil, fmt.Errorf("hash %q: %w", algo, ErrUnsupported)
 	}
 	h := makers[algo]()
-	err := chunks(data, 0, data.Size(), func(p []byte) { h.Write(p) })
+	err := Chunks(data, 0, data.Size(), func(p []byte) { h.Write(p) })
 	return h.Sum(nil), err
 }
 
 // signature says how something is signed, and with which key.
-func signature(n *fdtNode) string {
+func signature(n *FDTNode) string {
 	s := n.str("algo")
 	if key := n.str("key-name-hint"); key != "" {
 		s += " key " + key
@@ -129,7 +129,7 @@ func signature(n *fdtNode) string {
 	return s
 }
 
-func imageInfo(n *fdtNode) map[string]string {
+func imageInfo(n *FDTNode) map[string]string {
 	info := map[string]string{}
 	for _, k := range []string{"description", "type", "arch", "os", "compression"} {
 		if v := n.str(k); v != "" {
@@ -148,7 +148,7 @@ func imageInfo(n *fdtNode) map[string]string {
 }
 
 // fitInfo is the description and the configurations.
-func fitInfo(root *fdtNode) map[string]string {
+func fitInfo(root *FDTNode) map[string]string {
 	info := map[string]string{}
 	if v := root.str("description"); v != "" {
 		info["description"] = v

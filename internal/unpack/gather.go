@@ -15,67 +15,68 @@ const (
 	maxPathBytes = 512 << 20 // bytes of all paths of one tree
 )
 
-// gatherer collects the entries of a file system within the limits, and what
+// Gatherer collects the entries of a file system within the limits, and what
 // is wrong with it.
-type gatherer struct {
+type Gatherer struct {
 	in      *Input
 	entries []Entry
 	room    int64 // entries that the budget leaves
 	paths   int64 // bytes of all paths so far
-	full    error // the limit that was hit
+	Full    error // the limit that was hit
 	damaged error // the first damage
 	damages int
 }
 
-func newGatherer(in *Input) *gatherer {
-	return &gatherer{in: in, room: in.Budget.Limits.Files - in.Budget.Files()}
+// NewGatherer starts collecting what an input holds.
+func NewGatherer(in *Input) *Gatherer {
+	return &Gatherer{in: in, room: in.Budget.Limits.Files - in.Budget.Files()}
 }
 
-// add takes an entry. It returns false if there is no room for more.
-func (g *gatherer) add(e Entry) bool {
-	if g.stop() {
+// Add takes an entry. It returns false if there is no room for more.
+func (g *Gatherer) Add(e Entry) bool {
+	if g.Stop() {
 		return false
 	}
 	if int64(len(g.entries)) >= g.room {
-		g.full = fmt.Errorf("%w: more than %d files (raise it with --limit-files)", ErrLimit, g.in.Budget.Limits.Files)
+		g.Full = fmt.Errorf("%w: more than %d files (raise it with --limit-files)", ErrLimit, g.in.Budget.Limits.Files)
 		return false
 	}
 	if len(e.Path) > maxPath {
-		g.damage(fmt.Errorf("a path of more than %d bytes: %.60q...", maxPath, e.Path))
+		g.Damage(fmt.Errorf("a path of more than %d bytes: %.60q...", maxPath, e.Path))
 		return true
 	}
 	if g.paths += int64(len(e.Path)); g.paths > maxPathBytes {
-		g.full = fmt.Errorf("%w: paths take more than %d bytes", ErrLimit, int64(maxPathBytes))
+		g.Full = fmt.Errorf("%w: paths take more than %d bytes", ErrLimit, int64(maxPathBytes))
 		return false
 	}
 	g.entries = append(g.entries, e)
 	return true
 }
 
-// stop says that a limit was hit or that the time is over.
-func (g *gatherer) stop() bool {
-	if g.full == nil && g.in.Context.Err() != nil {
-		g.full = fmt.Errorf("%w: time ran out (raise it with --limit-time)", ErrLimit)
+// Stop says that a limit was hit or that the time is over.
+func (g *Gatherer) Stop() bool {
+	if g.Full == nil && g.in.Context.Err() != nil {
+		g.Full = fmt.Errorf("%w: time ran out (raise it with --limit-time)", ErrLimit)
 	}
-	return g.full != nil
+	return g.Full != nil
 }
 
 // maxDamages is when a file system is given up: more is no accident, and
 // looking at all of it would take for ever.
 const maxDamages = 50_000
 
-// damage notes what could not be read; only the first is kept in full.
-func (g *gatherer) damage(err error) {
+// Damage notes what could not be read; only the first is kept in full.
+func (g *Gatherer) Damage(err error) {
 	if g.damages++; g.damaged == nil {
 		g.damaged = err
 	}
-	if g.damages > maxDamages && g.full == nil {
-		g.full = fmt.Errorf("%w: more than %d damaged places", ErrLimit, maxDamages)
+	if g.damages > maxDamages && g.Full == nil {
+		g.Full = fmt.Errorf("%w: more than %d damaged places", ErrLimit, maxDamages)
 	}
 }
 
-// finish puts everything into an object.
-func (g *gatherer) finish(o *Object) {
+// Finish puts everything into an object.
+func (g *Gatherer) Finish(o *Object) {
 	o.Entries = g.entries
 	switch {
 	case g.damages > 1:
@@ -83,14 +84,14 @@ func (g *gatherer) finish(o *Object) {
 	case g.damages == 1:
 		o.Err = g.damaged
 	}
-	if g.full != nil {
-		o.Gaps = append(o.Gaps, Gap{0, 0, "limit", g.full.Error()})
+	if g.Full != nil {
+		o.Gaps = append(o.Gaps, Gap{0, 0, "limit", g.Full.Error()})
 	}
 }
 
-// joinName is the path of a name in a folder (the root is ""). A name that no
+// JoinName is the path of a name in a folder (the root is ""). A name that no
 // kernel would accept is kept, made harmless, and said to be wrong.
-func joinName(dir, name string) (string, error) {
+func JoinName(dir, name string) (string, error) {
 	var err error
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
 		err = fmt.Errorf("a file named %q in /%s", name, dir)

@@ -30,7 +30,7 @@ func openGzip(in *Input) (*Object, error) {
 	g := &gunzip{data: in.Data, at: h.size}
 	g.begin()
 	out, err := in.Budget.Decode(g, in.Data.Size())
-	return streamObject(in, "gzip", out, g.end(), false, err, h.info())
+	return StreamObject(in, "gzip", out, g.end(), false, err, h.info())
 }
 
 type gzipHead struct {
@@ -116,7 +116,7 @@ type gunzip struct {
 var errChecksum = errors.New("wrong checksum")
 
 func (g *gunzip) begin() {
-	r, used := sourceOf(Window(g.data, g.at, g.data.Size()))
+	r, used := SourceOf(Window(g.data, g.at, g.data.Size()))
 	g.used, g.sum, g.size = used, 0, 0
 	if g.inflate == nil {
 		g.inflate = flate.NewReader(r)

@@ -158,14 +158,14 @@ type jffs2Node struct {
 
 // scan reads all nodes.
 func (l *jffs2Log) scan(in *Input) error {
-	w := &slider{data: l.data}
+	w := &Slider{data: l.data}
 	size := l.data.Size()
 	lost := int64(-1) // where bytes that are no nodes began
 	for at := int64(0); at+12 <= size; {
 		if at&0xfffff == 0 && in.Context.Err() != nil {
 			return in.Context.Err()
 		}
-		b := w.at(at, 12)
+		b := w.At(at, 12)
 		if len(b) < 12 {
 			break
 		}
@@ -187,7 +187,7 @@ func (l *jffs2Log) scan(in *Input) error {
 			l.end, lost = min(at, size), -1
 			continue
 		}
-		if n := w.erased(at); n >= 4 {
+		if n := w.Erased(at); n >= 4 {
 			// Behind a gap a new erase block begins, or the log ends.
 			if at += n &^ 3; lost < 0 {
 				l.blockStart = at
@@ -207,8 +207,8 @@ func (l *jffs2Log) scan(in *Input) error {
 
 // node takes one node in; false if it belongs to another file system, whose
 // start is then the end of this one.
-func (l *jffs2Log) node(w *slider, at int64, kind uint16, length int64) bool {
-	raw := w.at(at, min(length, 68+255))
+func (l *jffs2Log) node(w *Slider, at int64, kind uint16, length int64) bool {
+	raw := w.At(at, min(length, 68+255))
 	obsolete := l.order.Uint16(raw[2:])&jffs2Current == 0
 	fixed := append([]byte(nil), raw...)
 	l.order.PutUint16(fixed[2:], kind)
@@ -268,7 +268,7 @@ func (l *jffs2Log) dirent(at int64, b []byte, obsolete bool) bool {
 	return true
 }
 
-func (l *jffs2Log) inode(w *slider, at, length int64, b []byte, obsolete bool) bool {
+func (l *jffs2Log) inode(w *Slider, at, length int64, b []byte, obsolete bool) bool {
 	if len(b) < 68 || jffs2Sum(b[:60]) != l.order.Uint32(b[64:]) {
 		l.badNodes++
 		return true
@@ -288,7 +288,7 @@ func (l *jffs2Log) inode(w *slider, at, length int64, b []byte, obsolete bool) b
 		f = &jffs2File{first: at}
 		l.files[ino] = f
 	}
-	n.damaged = int64(n.packed) > length-68 || jffs2Sum(w.at(n.at, int64(n.packed))) != word(60)
+	n.damaged = int64(n.packed) > length-68 || jffs2Sum(w.At(n.at, int64(n.packed))) != word(60)
 	if n.damaged {
 		l.badNodes++
 	}
@@ -314,7 +314,7 @@ func (l *jffs2Log) forget(from int64) {
 // size is where the file system ends: the erase block of the last node is its
 // own if it is erased; so is the rest of the input.
 func (l *jffs2Log) size() int64 {
-	if onlyPadding(l.data, l.end) {
+	if OnlyPadding(l.data, l.end) {
 		return l.data.Size()
 	}
 	if l.spacing == 0 {
@@ -322,7 +322,7 @@ func (l *jffs2Log) size() int64 {
 	}
 	block := int64(1) << bits.TrailingZeros64(uint64(l.spacing))
 	end := min((l.end+block-1)/block*block, l.data.Size())
-	if b := ReadSome(l.data, l.end, end-l.end); !isPadding(b) {
+	if b := ReadSome(l.data, l.end, end-l.end); !IsPadding(b) {
 		return l.end
 	}
 	return end

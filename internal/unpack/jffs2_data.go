@@ -141,13 +141,13 @@ func (n *jffs2Node) unpack(src, dst []byte) error {
 	case 2:
 		got = unpackRtime(src, dst)
 	case 6:
-		got, err = decompressBlock("zlib", src, dst)
+		got, err = Decompress("zlib", src, dst)
 	case 7:
-		got, err = decompressBlock("lzo", src, dst)
+		got, err = Decompress("lzo", src, dst)
 	case 8:
 		// OpenWrt's: without a header, lc, lp and pb are 0, 8 KiB dictionary.
-		head := lzmaHeader(0, 0x2000, int64(len(dst)))
-		got, err = decompressBlock("lzma", append(head, src...), dst)
+		head := LZMAHeader(0, 0x2000, int64(len(dst)))
+		got, err = Decompress("lzma", append(head, src...), dst)
 	default:
 		return fmt.Errorf("compression %d of the node at 0x%x: %w", n.method, n.at-68, ErrUnsupported)
 	}
@@ -194,8 +194,8 @@ type jffs2Attr struct {
 
 var jffs2Prefixes = map[byte]string{1: "user.", 2: "security.", 3: "system.posix_acl_access", 4: "system.posix_acl_default", 5: "trusted."}
 
-func (a *jffs2Attrs) value(w *slider, order binary.ByteOrder, at, length int64) {
-	b := w.at(at, min(length, 32+256+65536))
+func (a *jffs2Attrs) value(w *Slider, order binary.ByteOrder, at, length int64) {
+	b := w.At(at, min(length, 32+256+65536))
 	if len(b) < 32 {
 		return
 	}

@@ -45,7 +45,7 @@ func TestJFFS2Tool(t *testing.T) {
 			}
 			// Something else behind it is not its own.
 			behind := openBytes(t, JFFS2, append(bytes.Clone(b), seededBytes(1, 600<<10)...))
-			if pad := int64(len(b)) - behind.Size; pad < 0 || !onlyPadding(Slice(b), behind.Size) {
+			if pad := int64(len(b)) - behind.Size; pad < 0 || !OnlyPadding(Slice(b), behind.Size) {
 				t.Errorf("with bytes behind: size %d of %d", behind.Size, len(b))
 			}
 			links := map[string]uint64{}

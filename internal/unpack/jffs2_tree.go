@@ -147,7 +147,7 @@ func (t *jffs2Tree) entry(path string, n jffs2Name) Entry {
 		return e
 	}
 	m := f.latest
-	e.Mode, e.UID, e.GID, e.ModTime, e.Order = unixMode(m.mode), int(m.uid), int(m.gid), unixTime(m.mtime), f.first
+	e.Mode, e.UID, e.GID, e.ModTime, e.Order = UnixMode(m.mode), int(m.uid), int(m.gid), UnixTime(m.mtime), f.first
 	e.Xattrs = t.xattrs[n.ino]
 	content := &jffs2Content{data: t.log.data, size: int64(m.size), pieces: f.pieces()}
 	switch {
@@ -185,7 +185,7 @@ func deviceNumber(b []byte, order binary.ByteOrder) (major, minor uint32) {
 }
 
 // direntMode is the type that a folder states of an entry (DT_REG and so on).
-func direntMode(kind byte) fs.FileMode { return unixMode(uint32(kind) << 12) }
+func direntMode(kind byte) fs.FileMode { return UnixMode(uint32(kind) << 12) }
 
 // settle picks the node whose metadata are in force: the latest that is whole;
 // obsolete and damaged ones only if there is no other.
@@ -230,4 +230,4 @@ func (f *jffs2File) limit() uint32 {
 	return math.MaxUint32
 }
 
-func unixTime(seconds uint32) time.Time { return time.Unix(int64(seconds), 0).UTC() }
+func UnixTime(seconds uint32) time.Time { return time.Unix(int64(seconds), 0).UTC() }

@@ -67,7 +67,7 @@ var RawKernel = &Reader{
 	Doc:  "raw Linux kernel images (arm64 Image, unpacked zImage or vmlinux.bin): configuration, initramfs, command line",
 	Open: func(in *Input) (*Object, error) {
 		size := in.Data.Size()
-		if _, mem := in.Data.(Slice); !mem && size > inMemory {
+		if _, mem := in.Data.(Slice); !mem && size > InMemory {
 			return nil, ErrNotThis // a disk, not a kernel
 		}
 		if !in.Whole || size < 1024 || size > maxKernel || classifyHead(ReadSome(in.Data, 0, 512)) != TypeData {

@@ -50,7 +50,7 @@ func openLZ4(in *Input) (*Object, error) {
 	if added := in.Budget.AddBytes(int64(len(d.out))); err == nil {
 		err = added
 	}
-	return streamObject(in, format, d.out, min(d.at, in.Data.Size()), sure, err, nil)
+	return StreamObject(in, format, d.out, min(d.at, in.Data.Size()), sure, err, nil)
 }
 
 // unlz4 decodes frames one behind the other.

@@ -77,7 +77,7 @@ func openLZMA(in *Input) (*Object, error) {
 		in.Budget.Release(out)
 		return nil, ErrNotThis
 	}
-	return streamObject(in, "lzma", out, min(lzmaHeaderSize+used, in.Data.Size()), false, err, nil)
+	return StreamObject(in, "lzma", out, min(lzmaHeaderSize+used, in.Data.Size()), false, err, nil)
 }
 
 var errLZMAEnd = errors.New("lzma: the packed data do not end where the header says")

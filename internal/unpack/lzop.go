@@ -55,7 +55,7 @@ func openLZO(in *Input) (*Object, error) {
 	if added := in.Budget.AddBytes(int64(len(d.out))); err == nil {
 		err = added
 	}
-	return streamObject(in, "lzo", d.out, min(d.at, in.Data.Size()), true, err, info)
+	return StreamObject(in, "lzo", d.out, min(d.at, in.Data.Size()), true, err, info)
 }
 
 type unlzop struct {

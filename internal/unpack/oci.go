@@ -312,7 +312,7 @@ func checkDigest(b Bytes, name string) error {
 		return nil
 	}
 	h := sha256.New()
-	if err := chunks(b, 0, b.Size(), func(p []byte) { h.Write(p) }); err != nil {
+	if err := Chunks(b, 0, b.Size(), func(p []byte) { h.Write(p) }); err != nil {
 		return err
 	}
 	if string(h.Sum(nil)) != string(want) {
@@ -515,8 +515,8 @@ func sameContent(a, b *Entry) bool {
 	if b == nil || a.Size() != b.Size() || !b.Mode.IsRegular() || b.Data == nil {
 		return false
 	}
-	one, err1 := ReadAll(a.Data, inMemory)
-	two, err2 := ReadAll(b.Data, inMemory)
+	one, err1 := ReadAll(a.Data, InMemory)
+	two, err2 := ReadAll(b.Data, InMemory)
 	return err1 == nil && err2 == nil && string(one) == string(two)
 }
 

@@ -53,15 +53,15 @@ type Input struct {
 	Whole   bool    // Data is a whole file or part; not a carving candidate
 	Budget  *Budget // limits of the whole artifact
 
-	find func(text string, from int64) int64 // findBytes with a memory, while carving
+	find func(text string, from int64) int64 // FindBytes with a memory, while carving
 }
 
-// next is the offset of text in the input from some offset on, or -1.
-func (in *Input) next(text string, from int64) int64 {
+// Next is the offset of text in the input from some offset on, or -1.
+func (in *Input) Next(text string, from int64) int64 {
 	if in.find != nil {
 		return in.find(text, from)
 	}
-	return findBytes(in.Data, from, text)
+	return FindBytes(in.Data, from, text)
 }
 
 // Object is what a reader opened.

@@ -1,17 +1,20 @@
 package unpack
 
-// slider reads pieces of something large, mostly forwards.
-type slider struct {
+// Slider reads pieces of something large, mostly forwards.
+type Slider struct {
 	data  Bytes
 	buf   []byte
 	start int64
 }
 
+// NewSlider reads from data.
+func NewSlider(data Bytes) *Slider { return &Slider{data: data} }
+
 const sliderRoom = 1 << 20
 
-// at returns up to n bytes from off on, valid until the next call; fewer at the
+// At returns up to n bytes from off on, valid until the next call; fewer at the
 // end.
-func (s *slider) at(off, n int64) []byte {
+func (s *Slider) At(off, n int64) []byte {
 	if mem, ok := s.data.(Slice); ok {
 		if off < 0 || off >= int64(len(mem)) || n <= 0 {
 			return nil
@@ -28,11 +31,11 @@ func (s *slider) at(off, n int64) []byte {
 	return b[:min(n, int64(len(b)))]
 }
 
-// erased counts the bytes 0xff from off on.
-func (s *slider) erased(off int64) int64 {
+// Erased counts the bytes 0xff from off on.
+func (s *Slider) Erased(off int64) int64 {
 	n := int64(0)
 	for {
-		b := s.at(off+n, 4096)
+		b := s.At(off+n, 4096)
 		for i, c := range b {
 			if c != 0xff {
 				return n + int64(i)

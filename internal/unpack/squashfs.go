@@ -86,8 +86,8 @@ type squashfs struct {
 	ids    []uint32
 	xattrs squashXattrs
 	frags  []squashFragment
-	meta   *blockCache // metadata blocks by their place
-	blocks *blockCache // fragments by number, blocks of files by ^place
+	meta   *BlockCache // metadata blocks by their place
+	blocks *BlockCache // fragments by number, blocks of files by ^place
 	lists  int64       // block sizes that files hold so far
 
 	files map[uint64]*squashInode // by reference, those that may have several names
@@ -98,7 +98,7 @@ func openSquashfs(in *Input) (*Object, error) {
 	if err != nil {
 		return nil, ErrNotThis
 	}
-	s := &squashfs{data: in.Data, blocks: newBlockCache(squashCache), files: map[uint64]*squashInode{}}
+	s := &squashfs{data: in.Data, blocks: NewBlockCache(squashCache), files: map[uint64]*squashInode{}}
 	binary.Decode(head, binary.LittleEndian, &s.super)
 	if string(head[:4]) != "hsqs" || !s.super.valid() {
 		return nil, ErrNotThis
@@ -109,15 +109,15 @@ func openSquashfs(in *Input) (*Object, error) {
 	if missing := int64(s.super.BytesUsed) - s.end; missing > 0 {
 		o.Err = fmt.Errorf("squashfs: cut off, %d of %d bytes are missing", missing, s.super.BytesUsed)
 	}
-	g := newGatherer(in)
+	g := NewGatherer(in)
 	if err := s.tables(); err != nil {
-		g.damage(err)
+		g.Damage(err)
 	}
 	s.walk(g)
 	if o.Err != nil {
 		g.damages, g.damaged = 1, o.Err // the reason of all the others
 	}
-	g.finish(o)
+	g.Finish(o)
 	if len(o.Entries) == 0 {
 		o.Gaps = append(o.Gaps, Gap{0, s.end, "damaged", "no file of the squashfs can be read"})
 	}
@@ -131,7 +131,7 @@ func (s *squashfs) chooseMethod() {
 	s.method = squashMethods[s.super.Compressor]
 	for _, method := range append([]string{s.method}, squashMethods[1:]...) {
 		named := s.method
-		s.method, s.meta = method, newBlockCache(squashMetaCache)
+		s.method, s.meta = method, NewBlockCache(squashMetaCache)
 		if root, err := s.inode(s.super.Root); err == nil && root.mode.IsDir() {
 			return
 		}
@@ -171,20 +171,20 @@ type squashFolder struct {
 
 // walk lists all folders, from the root on. Each is entered once: a folder
 // that is met again makes a loop.
-func (s *squashfs) walk(g *gatherer) {
+func (s *squashfs) walk(g *Gatherer) {
 	root, err := s.inode(s.super.Root)
 	if err != nil {
-		g.damage(fmt.Errorf("squashfs: root folder: %w", err))
+		g.Damage(fmt.Errorf("squashfs: root folder: %w", err))
 		return
 	}
 	if !root.mode.IsDir() {
-		g.damage(fmt.Errorf("squashfs: the root is no folder"))
+		g.Damage(fmt.Errorf("squashfs: the root is no folder"))
 		return
 	}
-	g.add(s.entry(".", root, g))
+	g.Add(s.entry(".", root, g))
 	seen := map[uint64]bool{s.super.Root: true}
 	todo := []squashFolder{{"", root}}
-	for len(todo) > 0 && !g.stop() {
+	for len(todo) > 0 && !g.Stop() {
 		f := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		sub := s.folder(f, seen, g)
@@ -195,36 +195,36 @@ func (s *squashfs) walk(g *gatherer) {
 }
 
 // folder adds the entries of one folder and returns the folders in it.
-func (s *squashfs) folder(f squashFolder, seen map[uint64]bool, g *gatherer) (sub []squashFolder) {
+func (s *squashfs) folder(f squashFolder, seen map[uint64]bool, g *Gatherer) (sub []squashFolder) {
 	err := s.list(f.inode, func(name string, ref uint64) bool {
-		p, err := joinName(f.path, name)
+		p, err := JoinName(f.path, name)
 		if err != nil {
-			g.damage(fmt.Errorf("squashfs: %w", err))
+			g.Damage(fmt.Errorf("squashfs: %w", err))
 		}
 		inode, err := s.inode(ref)
 		if err != nil {
 			err = fmt.Errorf("squashfs: inode of %q: %w", p, err)
-			g.damage(err)
-			return g.add(Entry{Path: p, Err: err})
+			g.Damage(err)
+			return g.Add(Entry{Path: p, Err: err})
 		}
 		if inode.mode.IsDir() {
 			if seen[ref] {
-				g.damage(fmt.Errorf("squashfs: folder %q is in the tree already: a loop", p))
-				return !g.stop()
+				g.Damage(fmt.Errorf("squashfs: folder %q is in the tree already: a loop", p))
+				return !g.Stop()
 			}
 			seen[ref] = true
 			sub = append(sub, squashFolder{p, inode})
 		}
-		return g.add(s.entry(p, inode, g))
+		return g.Add(s.entry(p, inode, g))
 	})
 	if err != nil {
-		g.damage(fmt.Errorf("squashfs: folder %q: %w", "/"+f.path, err))
+		g.Damage(fmt.Errorf("squashfs: folder %q: %w", "/"+f.path, err))
 	}
 	return sub
 }
 
 // entry makes an entry of an inode.
-func (s *squashfs) entry(p string, i *squashInode, g *gatherer) Entry {
+func (s *squashfs) entry(p string, i *squashInode, g *Gatherer) Entry {
 	e := Entry{Path: p, Mode: i.mode, ModTime: time.Unix(int64(i.mtime), 0), Link: i.link, Major: i.major, Minor: i.minor, Err: i.err}
 	var err error
 	if e.UID, err = s.id(i.uid); err == nil {
@@ -234,7 +234,7 @@ func (s *squashfs) entry(p string, i *squashInode, g *gatherer) Entry {
 		e.Xattrs, err = s.xattrsOf(i.xattr)
 	}
 	if err != nil {
-		g.damage(fmt.Errorf("squashfs: %q: %w", p, err))
+		g.Damage(fmt.Errorf("squashfs: %q: %w", p, err))
 	}
 	if !i.mode.IsDir() {
 		e.Inode = uint64(i.number)
@@ -248,8 +248,8 @@ func (s *squashfs) entry(p string, i *squashInode, g *gatherer) Entry {
 	return e
 }
 
-// unixMode turns a mode word of Unix, type bits included, into Go's.
-func unixMode(m uint32) fs.FileMode {
+// UnixMode turns a mode word of Unix, type bits included, into Go's.
+func UnixMode(m uint32) fs.FileMode {
 	mode := fs.FileMode(m & 0o777)
 	for _, bit := range []struct {
 		unix uint32

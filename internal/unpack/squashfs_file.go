@@ -135,7 +135,7 @@ func (f *squashFile) readBlock(p []byte, index, at, in, length int64) error {
 	case int64(len(p)) == length:
 		return f.s.unpackBlock(p, at, size)
 	}
-	b, err := f.s.blocks.get(^at, func(int64) ([]byte, int64, error) {
+	b, err := f.s.blocks.Get(^at, func(int64) ([]byte, int64, error) {
 		data := make([]byte, length)
 		err := f.s.unpackBlock(data, at, size)
 		return data, 0, err
@@ -143,10 +143,10 @@ func (f *squashFile) readBlock(p []byte, index, at, in, length int64) error {
 	if err != nil {
 		return err
 	}
-	if int64(len(b.data)) != length {
-		return fmt.Errorf("%d bytes instead of %d", len(b.data), length)
+	if int64(len(b.Data)) != length {
+		return fmt.Errorf("%d bytes instead of %d", len(b.Data), length)
 	}
-	copy(p, b.data[in:])
+	copy(p, b.Data[in:])
 	return nil
 }
 
@@ -179,7 +179,7 @@ func (s *squashfs) unpack(dst []byte, at int64, size uint32) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return decompressBlock(s.codec(), src, dst)
+	return Decompress(s.codec(), src, dst)
 }
 
 // readFragment fills p from offset in of the file's end, which is length bytes
@@ -199,14 +199,14 @@ func (f *squashFile) readFragment(p []byte, in, length int64) error {
 		}
 		return f.s.readRaw(p, frag.start+from)
 	}
-	b, err := f.s.blocks.get(int64(f.frag), f.s.unpackFragment, func() { f.s.lookAhead(int64(f.frag)) })
+	b, err := f.s.blocks.Get(int64(f.frag), f.s.unpackFragment, func() { f.s.lookAhead(int64(f.frag)) })
 	if err != nil {
 		return fmt.Errorf("fragment %d: %w", f.frag, err)
 	}
-	if from+int64(len(p)) > int64(len(b.data)) {
-		return fmt.Errorf("%d bytes at %d of a fragment of %d", length, f.fragOffset, len(b.data))
+	if from+int64(len(p)) > int64(len(b.Data)) {
+		return fmt.Errorf("%d bytes at %d of a fragment of %d", length, f.fragOffset, len(b.Data))
 	}
-	copy(p, b.data[from:])
+	copy(p, b.Data[from:])
 	return nil
 }
 
@@ -222,7 +222,7 @@ func (s *squashfs) unpackFragment(i int64) ([]byte, int64, error) {
 func (s *squashfs) lookAhead(i int64) {
 	for next := i + 1; next < min(i+8, int64(len(s.frags))); next++ {
 		f := s.frags[next]
-		if f.size&squashStored == 0 && s.blocks.ahead(next, s.unpackFragment) {
+		if f.size&squashStored == 0 && s.blocks.Ahead(next, s.unpackFragment) {
 			return
 		}
 	}

@@ -65,7 +65,7 @@ func (s *squashfs) inode(ref uint64) (*squashInode, error) {
 	if kind == 0 || int(kind) >= len(squashTypes) {
 		return nil, fmt.Errorf("unknown type %d", kind)
 	}
-	i.mode = unixMode(perm&0o7777) | squashTypes[kind]
+	i.mode = UnixMode(perm&0o7777) | squashTypes[kind]
 	if kind == squashDir {
 		i.readFolder(m, extended)
 		return i, m.err

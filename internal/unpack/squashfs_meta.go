@@ -9,7 +9,7 @@ import (
 
 var errSquashMeta = errors.New("metadata block outside of the file system")
 
-// codec is the method's name in decompressBlock.
+// codec is the method's name in Decompress.
 func (s *squashfs) codec() string {
 	if s.method == "gzip" {
 		return "zlib"
@@ -38,7 +38,7 @@ func (s *squashfs) metaBlock(at int64) ([]byte, int64, error) {
 		return src, at + 2 + size, err
 	}
 	dst := make([]byte, squashMetaSize)
-	n, err := decompressBlock(s.codec(), src, dst)
+	n, err := Decompress(s.codec(), src, dst)
 	if err == nil && n == 0 {
 		err = errors.New("it is empty")
 	}
@@ -70,12 +70,12 @@ func (s *squashfs) metaAt(place int64, offset int) *metaReader {
 }
 
 func (m *metaReader) load() {
-	b, err := m.s.meta.get(m.next, m.s.metaBlock, nil)
+	b, err := m.s.meta.Get(m.next, m.s.metaBlock, nil)
 	if err != nil {
 		m.data, m.err = nil, err
 		return
 	}
-	m.data, m.next = b.data, b.after
+	m.data, m.next = b.Data, b.After
 }
 
 // take returns the next n bytes; they must not be changed. On an error, which
@@ -144,15 +144,15 @@ func (s *squashfs) table(at, count, size int64) ([]byte, error) {
 	}
 	var out []byte
 	for ; len(index) >= 8; index = index[8:] {
-		b, err := s.meta.get(int64(binary.LittleEndian.Uint64(index)), s.metaBlock, nil)
+		b, err := s.meta.Get(int64(binary.LittleEndian.Uint64(index)), s.metaBlock, nil)
 		if err != nil {
 			return out, fmt.Errorf("squashfs: table at 0x%x: %w", at, err)
 		}
 		want := min(count*size-int64(len(out)), squashMetaSize)
-		if int64(len(b.data)) < want {
+		if int64(len(b.Data)) < want {
 			return out, fmt.Errorf("squashfs: table at 0x%x: short block", at)
 		}
-		out = append(out, b.data[:want]...)
+		out = append(out, b.Data[:want]...)
 	}
 	return out, nil
 }

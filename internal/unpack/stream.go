@@ -6,9 +6,9 @@ import (
 	"io"
 )
 
-// sourceOf reads b from its start for a decoder that must not read ahead: the
+// SourceOf reads b from its start for a decoder that must not read ahead: the
 // reader is an io.ByteReader, and used says how many bytes were taken.
-func sourceOf(b Bytes) (r io.Reader, used func() int64) {
+func SourceOf(b Bytes) (r io.Reader, used func() int64) {
 	if s, ok := b.(Slice); ok {
 		r := bytes.NewReader(s)
 		return r, func() int64 { return r.Size() - int64(r.Len()) }
@@ -26,10 +26,10 @@ func sourceOf(b Bytes) (r io.Reader, used func() int64) {
 // that gets that far is rare.
 const carvedMin = 32 << 10
 
-// streamObject is the object of a compressed stream: one part without a name.
+// StreamObject is the object of a compressed stream: one part without a name.
 // A damaged one is refused if nearly nothing came out of it; sure says that the
 // header alone proves the format.
-func streamObject(in *Input, format string, out Slice, size int64, sure bool, err error, info map[string]string) (*Object, error) {
+func StreamObject(in *Input, format string, out Slice, size int64, sure bool, err error, info map[string]string) (*Object, error) {
 	if err != nil && !sure && (len(out) == 0 || !in.Whole && len(out) < carvedMin) {
 		in.Budget.Release(out)
 		return nil, ErrNotThis

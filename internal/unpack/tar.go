@@ -295,7 +295,7 @@ func parseTarHeader(b []byte) (*tarHead, error) {
 		bad = bad || !ok
 		return v
 	}
-	h.Mode = unixMode(uint32(number(100, 108)) & 0o7777)
+	h.Mode = UnixMode(uint32(number(100, 108)) & 0o7777)
 	h.UID, h.GID = int(number(108, 116)), int(number(116, 124))
 	h.size = number(124, 136)
 	h.ModTime = time.Unix(number(136, 148), 0).UTC()

@@ -79,7 +79,7 @@ func trxSum(data Bytes, length int64, want uint32) error {
 	if length > data.Size() {
 		return fmt.Errorf("truncated: the header states %d bytes, %d are there", length, data.Size())
 	}
-	sum, err := sumCRC32(crc32.ChecksumIEEE(nil), data, 12, length-12)
+	sum, err := SumCRC32(crc32.ChecksumIEEE(nil), data, 12, length-12)
 	if err != nil {
 		return err
 	}

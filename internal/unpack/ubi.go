@@ -97,7 +97,7 @@ func openUBI(in *Input) (*Object, error) {
 func (u *ubiImage) findPEB() int64 {
 	// Sizes are a multiple of the least unit of writing. A bad block next to
 	// the first hides the true size, so the distance to the next few counts.
-	w := &slider{data: u.data}
+	w := &Slider{data: u.data}
 	best := u.nextHeader(w, 0, maxPEB)
 	for i := int64(1); i < 4 && best > 0; i++ {
 		if closer := u.nextHeader(w, i*best, best-8); closer > 0 {
@@ -109,10 +109,10 @@ func (u *ubiImage) findPEB() int64 {
 
 // nextHeader is the distance, at most limit, from a header to the next one; 0
 // if there is none.
-func (u *ubiImage) nextHeader(w *slider, from, limit int64) int64 {
+func (u *ubiImage) nextHeader(w *Slider, from, limit int64) int64 {
 	// Dataflash has blocks of a multiple of 264 bytes, all other of 512.
 	for off := (int64(u.ec.data) + 8) &^ 7; off <= limit && from+off+64 <= u.data.Size(); off += 8 {
-		if b := w.at(from+off, 64); len(b) == 64 && b[0] == 'U' && b[1] == 'B' && u.sameImage(b) {
+		if b := w.At(from+off, 64); len(b) == 64 && b[0] == 'U' && b[1] == 'B' && u.sameImage(b) {
 			return off
 		}
 	}
@@ -126,13 +126,13 @@ func (u *ubiImage) sameImage(b []byte) bool {
 
 // scan reads the headers of all erase blocks.
 func (u *ubiImage) scan(in *Input) error {
-	w := &slider{data: u.data}
+	w := &Slider{data: u.data}
 	lost := 0
 	for at := int64(0); at+64 <= u.data.Size() && lost <= maxUBILost; at += u.peb {
 		if err := in.Context.Err(); err != nil {
 			return err
 		}
-		if b := w.at(at, 64); len(b) < 64 || !u.sameImage(b) {
+		if b := w.At(at, 64); len(b) < 64 || !u.sameImage(b) {
 			if h, ok := parseEC(b); ok && h.sequence != u.ec.sequence {
 				break // another image begins
 			}
@@ -150,8 +150,8 @@ func (u *ubiImage) scan(in *Input) error {
 }
 
 // block takes an erase block in, if it belongs to a volume.
-func (u *ubiImage) block(w *slider, at int64) {
-	b := w.at(at+int64(u.ec.vid), 64)
+func (u *ubiImage) block(w *Slider, at int64) {
+	b := w.At(at+int64(u.ec.vid), 64)
 	be := binary.BigEndian
 	if len(b) < 64 || string(b[:4]) != ubiVIDMagic || ubiSum(b[:60]) != be.Uint32(b[60:]) {
 		return
@@ -191,7 +191,7 @@ func (u *ubiImage) whole(n ubiBlock) bool {
 		return true
 	}
 	sum := uint32(0)
-	err := chunks(u.data, n.at, n.size, func(p []byte) { sum = crc32.Update(sum, crc32.IEEETable, p) })
+	err := Chunks(u.data, n.at, n.size, func(p []byte) { sum = crc32.Update(sum, crc32.IEEETable, p) })
 	return err == nil && ^sum == n.sum
 }
 

@@ -42,7 +42,7 @@ func TestUBI(t *testing.T) {
 		for i, name := range []string{"kernel", "rootfs", "data"} {
 			p := o.Parts[i]
 			got := partBytes(t, p)
-			if p.Name != name || !bytes.HasPrefix(got, volumes[name]) || !isPadding(got[len(volumes[name]):]) {
+			if p.Name != name || !bytes.HasPrefix(got, volumes[name]) || !IsPadding(got[len(volumes[name]):]) {
 				t.Errorf("%v: volume %s differs", args, name)
 			}
 			if static := name != "rootfs"; static && len(got) != len(volumes[name]) || p.Info["type"] == "static" != static {

@@ -60,7 +60,7 @@ func (u *ubifs) entry(path string, n ubifsName) Entry {
 		e.Err = fmt.Errorf("inode %d is missing", n.ino)
 		return e
 	}
-	e.Mode, e.UID, e.GID, e.Order = unixMode(f.mode), int(f.uid), int(f.gid), f.order
+	e.Mode, e.UID, e.GID, e.Order = UnixMode(f.mode), int(f.uid), int(f.gid), f.order
 	if f.mtime < 1<<40 {
 		e.ModTime = time.Unix(int64(f.mtime), 0).UTC()
 	}
@@ -181,7 +181,7 @@ func (u *ubifs) block(b *ubifsBlockAt, f *ubifsFile, dst []byte) error {
 		}
 		return nil
 	}
-	got, err := decompressBlock(ubifsMethods[method], src, dst[:size])
+	got, err := Decompress(ubifsMethods[method], src, dst[:size])
 	if err == nil && got < size {
 		err = io.ErrUnexpectedEOF
 	}

@@ -102,7 +102,7 @@ func (h *uimageHead) checkData(data Bytes, size int64) error {
 	if size < int64(h.Size) {
 		return fmt.Errorf("truncated: the header states %d bytes of data, %d are there", h.Size, size)
 	}
-	sum, err := sumCRC32(0, data, uimageHeader, size)
+	sum, err := SumCRC32(0, data, uimageHeader, size)
 	if err == nil && sum != h.DataCRC {
 		err = fmt.Errorf("the checksum of the data is 0x%08x, the header states 0x%08x", sum, h.DataCRC)
 	}

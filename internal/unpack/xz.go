@@ -32,7 +32,7 @@ func openXZ(in *Input) (*Object, error) {
 	if errors.Is(err, lzma.ErrFilter) {
 		err = fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
-	return streamObject(in, "xz", out, size, true, err, nil)
+	return StreamObject(in, "xz", out, size, true, err, nil)
 }
 
 func decodeXZ(in *Input, layout *lzma.Layout) (Slice, error) {

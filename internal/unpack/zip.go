@@ -51,7 +51,7 @@ func openZip(in *Input) (*Object, error) {
 	}
 	at := int64(0)
 	for range maxZipEnds {
-		if at = in.next(zipEnd, at+1); at < 0 || in.Context.Err() != nil {
+		if at = in.Next(zipEnd, at+1); at < 0 || in.Context.Err() != nil {
 			break
 		}
 		// Another archive in this one may have an end of its own: the right
@@ -82,8 +82,8 @@ func openZipBehind(in *Input) (*Object, error) {
 	return o, nil
 }
 
-// findBytes is the offset of text in b from some offset on, or -1.
-func findBytes(b Bytes, from int64, text string) int64 {
+// FindBytes is the offset of text in b from some offset on, or -1.
+func FindBytes(b Bytes, from int64, text string) int64 {
 	const piece = 1 << 20
 	if s, ok := b.(Slice); ok {
 		if from > int64(len(s)) {
@@ -346,7 +346,7 @@ func dosTime(date, clock uint16) time.Time {
 func (m *zipMember) mode() fs.FileMode {
 	folder := strings.HasSuffix(m.name, "/")
 	if host := m.madeBy >> 8; (host == 3 || host == 19) && m.attributes>>16 != 0 {
-		mode := unixMode(m.attributes >> 16)
+		mode := UnixMode(m.attributes >> 16)
 		if folder {
 			mode |= fs.ModeDir
 		}

@@ -17,11 +17,11 @@ import (
 // zipDecoders are the compression methods (APPNOTE 4.4.5), besides 0, stored.
 var zipDecoders = map[uint16]func(packed Bytes, size int64) (io.Reader, error){
 	8: func(packed Bytes, _ int64) (io.Reader, error) {
-		r, _ := sourceOf(packed)
+		r, _ := SourceOf(packed)
 		return flate.NewReader(r), nil
 	},
 	12: func(packed Bytes, _ int64) (io.Reader, error) {
-		r, _ := sourceOf(packed)
+		r, _ := SourceOf(packed)
 		return bzip2.NewReader(r), nil
 	},
 	14: zipLZMA,

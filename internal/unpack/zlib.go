@@ -35,7 +35,7 @@ func zlibMagics() []Magic {
 }
 
 func openZlib(in *Input) (*Object, error) {
-	r, used := sourceOf(in.Data)
+	r, used := SourceOf(in.Data)
 	z, err := zlib.NewReader(r)
 	if err != nil {
 		return nil, ErrNotThis
@@ -45,5 +45,5 @@ func openZlib(in *Input) (*Object, error) {
 		in.Budget.Release(out)
 		return nil, ErrNotThis
 	}
-	return streamObject(in, "zlib", out, used(), false, err, nil)
+	return StreamObject(in, "zlib", out, used(), false, err, nil)
 }

@@ -35,7 +35,7 @@ func openZstd(in *Input) (*Object, error) {
 		n, err = zstdBlock(packed, dst)
 		dst = dst[:n]
 	}
-	return streamObject(in, "zstd", dst, size, scanErr == nil || in.Whole, errors.Join(scanErr, err), nil)
+	return StreamObject(in, "zstd", dst, size, scanErr == nil || in.Whole, errors.Join(scanErr, err), nil)
 }
 
 // scanZstd walks the frames that follow each other from the start of b. It

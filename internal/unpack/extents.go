@@ -1,0 +1,106 @@
+package unpack
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sort"
+)
+
+// Extent is a stretch of a file that lies in one piece in a base.
+type Extent struct {
+	Offset int64 // in the file
+	Size   int64
+	From   int64 // in the base; Hole if it is all zeros
+}
+
+// Hole is the From of an extent that is not stored.
+const Hole = -1
+
+// extents is a file made of pieces of a base.
+type extents struct {
+	base Bytes
+	list []Extent // by offset, without overlap
+	size int64
+}
+
+var errExtents = errors.New("a file's extents overlap or lie outside")
+
+// Extents is a file of size bytes whose pieces lie in base, in any order; what
+// no extent covers is zeros. It refuses extents that overlap or lie outside of
+// file or base, and files that claim far more than the extents store (their
+// holes cost nothing in the artifact, but time when they are read). The list is
+// sorted in place.
+func Extents(base Bytes, list []Extent, size int64) (Bytes, error) {
+	list = slices.DeleteFunc(list, func(e Extent) bool { return e.Size == 0 })
+	slices.SortFunc(list, func(a, b Extent) int {
+		switch {
+		case a.Offset < b.Offset:
+			return -1
+		case a.Offset > b.Offset:
+			return 1
+		}
+		return 0
+	})
+	end, stored := int64(0), int64(0)
+	for _, e := range list {
+		if e.Size < 0 || e.Offset < end || e.Offset > size-e.Size {
+			return nil, errExtents
+		}
+		end = e.Offset + e.Size
+		if e.From == Hole {
+			continue
+		}
+		if stored += e.Size; e.From < 0 || e.From > base.Size()-e.Size {
+			return nil, errExtents
+		}
+	}
+	if len(list) == 1 && list[0].Size == size && list[0].From != Hole {
+		return Window(base, list[0].From, size), nil
+	}
+	if size > max(sparseFree, stored*sparseRatio) {
+		return nil, fmt.Errorf("%w: a sparse file of %d bytes stores only %d", ErrLimit, size, stored)
+	}
+	return &extents{base, list, size}, nil
+}
+
+// Size implements Bytes.
+func (x *extents) Size() int64 { return x.size }
+
+// ReadAt implements Bytes.
+func (x *extents) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, fmt.Errorf("negative offset %d", off)
+	}
+	if off >= x.size {
+		return 0, io.EOF
+	}
+	if int64(len(p)) > x.size-off {
+		p, err = p[:x.size-off], io.EOF
+	}
+	i := sort.Search(len(x.list), func(i int) bool { return x.list[i].Offset+x.list[i].Size > off })
+	for ; n < len(p) && i < len(x.list); i++ {
+		e, at := x.list[i], off+int64(n)
+		if hole := min(e.Offset-at, int64(len(p)-n)); hole > 0 {
+			clear(p[n : n+int(hole)])
+			n += int(hole)
+			at += hole
+		}
+		part := p[n : n+int(min(int64(len(p)-n), e.Offset+e.Size-at))]
+		if e.From == Hole {
+			clear(part)
+			n += len(part)
+			continue
+		}
+		got, bad := x.base.ReadAt(part, e.From+at-e.Offset)
+		if n += got; got < len(part) {
+			if bad == nil || bad == io.EOF {
+				bad = io.ErrUnexpectedEOF
+			}
+			return n, bad
+		}
+	}
+	clear(p[n:])
+	return len(p), err
+}

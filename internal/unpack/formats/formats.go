@@ -1,0 +1,18 @@
+// Package formats is the list of every reader, in the order in which they are
+// tried where several could open the same bytes: the most specific first.
+package formats
+
+import "github.com/doorward/doorward/internal/unpack"
+
+// All is every reader of every family.
+var All = join(
+	unpack.List,
+)
+
+func join(lists ...[]*unpack.Reader) []*unpack.Reader {
+	var all []*unpack.Reader
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return all
+}
