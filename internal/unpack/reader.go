@@ -12,6 +12,11 @@ type Reader struct {
 	Name string // as it stands in paths: squashfs, uimage, gzip
 	Doc  string // one sentence: what it opens, which variants
 
+	// For docs/formats.md: what of the format is not read ("" if all of it is),
+	// and what the reader was checked against.
+	Limits  string
+	Checked string
+
 	// Magics are what a file of this format has at fixed places; any of them
 	// makes it a candidate. A format without a magic has none and is tried on
 	// what nothing else opened.
