@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/doorward/doorward"
@@ -336,6 +337,18 @@ func (in *inventory) givenPackage(v *product.Volume) {
 		}
 		return
 	}
+	if f := v.File("rpm-header"); f != nil && isPart(v, "rpm:header") {
+		if p := rpmHeader(f.Bytes()); p.name != "" {
+			p.from = f
+			c := in.addGiven(v, &p)
+			for _, files := range in.product.Volumes {
+				if files != v && holdsPart(files, v) {
+					in.ownAll(files, c)
+				}
+			}
+		}
+		return
+	}
 	f := v.File("control")
 	if f == nil || !isControlArchive(v) {
 		return
@@ -359,6 +372,28 @@ func (in *inventory) ownAll(v *product.Volume, c *doorward.Component) {
 	for _, f := range v.List() {
 		in.own(f, c)
 	}
+}
+
+// isPart says that the volume is a part of that name.
+func isPart(v *product.Volume, name string) bool {
+	for _, place := range v.Places {
+		if place[len(place)-1] == name {
+			return true
+		}
+	}
+	return false
+}
+
+// holdsPart says that part is a part of the volume's own object.
+func holdsPart(v, part *product.Volume) bool {
+	for _, a := range v.Places {
+		for _, b := range part.Places {
+			if len(b) == len(a)+1 && slices.Equal(a, b[:len(a)]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // isControlArchive says that the volume lies in a step named control.tar.*.

@@ -56,7 +56,7 @@ func (w *text) foreign() bool { return w.unknown && (w.s == "" || w.s[0] == '$')
 
 func newEngine(v *product.Volume, log *Log) *engine {
 	return &engine{
-		control: v.Tree.Entry("control") != nil && v.Tree.Entry("postinst") != nil,
+		control: (v.Tree.Entry("control") != nil || v.Tree.Entry("rpm-header") != nil) && v.Tree.Entry("postinst") != nil,
 		product: v.Product, v: v, log: log, steps: maxSteps, fs: newFills(v),
 		written: map[string]*text{}, scripts: map[string]*script{}, runs: map[string]int{},
 		ran: map[*product.File]bool{}, settings: map[string]string{}, uci: map[string]*uciFile{}, programs: map[*product.File]bool{}, names: map[string]bool{},

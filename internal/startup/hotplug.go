@@ -78,6 +78,11 @@ func (e *engine) packageScripts() {
 	if e.v.File("control") != nil || e.v.File("CONTROL/control") != nil {
 		patterns = append(patterns, "/preinst", "/postinst", "/CONTROL/postinst", "/CONTROL/preinst")
 	}
+	argument := "configure"
+	if e.v.File("rpm-header") != nil {
+		// rpm says how many versions of the package there will be.
+		patterns, argument = append(patterns, "/pretrans", "/preinst", "/postinst", "/posttrans"), "1"
+	}
 	patterns = append(patterns, "/var/lib/dpkg/info/*.postinst", "/usr/lib/opkg/info/*.postinst", "/var/lib/opkg/info/*.postinst")
 	for _, pattern := range patterns {
 		for _, p := range e.fs.glob(pattern) {
@@ -90,7 +95,7 @@ func (e *engine) packageScripts() {
 			}
 			own := c
 			own.chain = []Site{{File: f, Line: 1, Text: p}}
-			e.runScript(f, p, []value{{text: "configure", given: true}}, own, nil)
+			e.runScript(f, p, []value{{text: argument, given: true}}, own, nil)
 		}
 	}
 	for _, p := range e.fs.glob("/etc/uci-defaults/*") {

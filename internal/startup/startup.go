@@ -37,7 +37,7 @@ func startable(v *product.Volume) bool {
 	if v.IsRoot() {
 		return true
 	}
-	for _, p := range []string{"etc/init.d", "etc/rc.d", "etc/inittab", "etc/rc.local", "etc/cron.d", "etc/crontabs", "init.rc", "control", "usr/lib/systemd", "lib/systemd", "etc/systemd"} {
+	for _, p := range []string{"etc/init.d", "etc/rc.d", "etc/inittab", "etc/rc.local", "etc/cron.d", "etc/crontabs", "init.rc", "control", "rpm-header", "usr/lib/systemd", "lib/systemd", "etc/systemd"} {
 		if v.Tree.Entry(p) != nil {
 			return true
 		}

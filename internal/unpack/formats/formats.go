@@ -2,11 +2,15 @@
 // tried where several could open the same bytes: the most specific first.
 package formats
 
-import "github.com/doorward/doorward/internal/unpack"
+import (
+	"github.com/doorward/doorward/internal/unpack"
+	"github.com/doorward/doorward/internal/unpack/archive"
+)
 
 // All is every reader of every family.
 var All = join(
 	unpack.List,
+	archive.List,
 )
 
 func join(lists ...[]*unpack.Reader) []*unpack.Reader {

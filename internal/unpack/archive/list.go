@@ -1,0 +1,8 @@
+package archive
+
+import "github.com/doorward/doorward/internal/unpack"
+
+// List holds this family's readers in the order in which they are tried.
+var List = []*unpack.Reader{
+	RPM,
+}
