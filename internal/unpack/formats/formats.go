@@ -5,12 +5,14 @@ package formats
 import (
 	"github.com/doorward/doorward/internal/unpack"
 	"github.com/doorward/doorward/internal/unpack/archive"
+	"github.com/doorward/doorward/internal/unpack/disk"
 )
 
 // All is every reader of every family.
 var All = join(
 	unpack.List,
 	archive.List,
+	disk.List,
 )
 
 func join(lists ...[]*unpack.Reader) []*unpack.Reader {

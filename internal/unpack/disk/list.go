@@ -1,0 +1,11 @@
+package disk
+
+import "github.com/doorward/doorward/internal/unpack"
+
+// List holds the readers of this package, in the order in which they are tried
+// where several could open the same bytes.
+var List = []*unpack.Reader{
+	GPT, // before MBR, which protects it
+	MBR,
+	GPTBackup,
+}
