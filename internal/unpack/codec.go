@@ -147,6 +147,30 @@ func lzmaBlock(src, dst []byte) (int, error) {
 	return n, err
 }
 
+// DecompressLZMA unpacks raw LZMA without a header into dst: up to the end
+// mark, to the end of src, or to that of dst. It fails if the data don't end as
+// an encoder leaves them, which is nearly a checksum.
+func DecompressLZMA(props byte, src, dst []byte) (n int, err error) {
+	s := lzmaPool.Get().(*lzma.Stream)
+	defer lzmaPool.Put(s)
+	if err := s.Reset(props, src); err != nil {
+		return 0, err
+	}
+	n, marker, err := s.Decode(dst, 0, len(dst))
+	switch {
+	case err == nil && !marker && !s.Finish(n):
+		return n, errTooMuch
+	case errors.Is(err, lzma.ErrInput) && n > 0:
+		// The size is not known, and no mark tells it: once more, up to here.
+		if s.Reset(props, src) == nil {
+			if _, _, again := s.Decode(dst, 0, n); again == nil && s.Spent() {
+				return n, nil
+			}
+		}
+	}
+	return n, err
+}
+
 // zstdDecoder serves all goroutines: DecodeAll has no state of its own. It
 // writes no further than the room that it is given.
 var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {

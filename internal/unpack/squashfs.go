@@ -9,14 +9,27 @@ import (
 	"time"
 )
 
-// Squashfs opens squashfs 4 with every compressor. Layout: the kernel's
-// Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h.
+// Squashfs opens squashfs of all versions, with every compressor. Layout: the
+// kernel's Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h.
 var Squashfs = &Reader{
-	Name:   "squashfs",
-	Doc:    "squashfs 4.0 file systems (gzip, lzma, lzo, xz, lz4, zstd), as mksquashfs makes them",
-	Magics: []Magic{{0, "hsqs"}},
+	Name: "squashfs",
+	Doc: "squashfs 1 to 4 in both byte orders (gzip, lzma, lzo, xz, lz4, zstd), as mksquashfs makes them, and the variants of " +
+		"vendors: other magics, LZMA in versions 2 and 3 with and without headers.",
+	Limits: "Compressors that vendors changed beyond the parameters of LZMA are reported as damaged.",
+	Checked: "mksquashfs 4.5 with 29 option sets and random trees (version 4); unsquashfs 4.5 reading what our packer for the tests " +
+		"makes of random trees (versions 1 to 3, both byte orders); images of AVM, DD-WRT and OpenWrt kinds.",
+	Magics: squashMagics(),
 	Carve:  true,
 	Open:   openSquashfs,
+}
+
+// squashMagics are the magics of both byte orders, and those that vendors took
+// for their LZMA variants.
+func squashMagics() (list []Magic) {
+	for _, m := range []string{"hsqs", "sqsh", "shsq", "qshs", "hsqt", "tqsh", "sqlz", "zlqs"} {
+		list = append(list, Magic{0, m})
+	}
+	return list
 }
 
 const (
@@ -34,7 +47,8 @@ const (
 
 var squashMethods = []string{1: "gzip", 2: "lzma", 3: "lzo", 4: "xz", 5: "lz4", 6: "zstd"}
 
-// squashSuper is the superblock of version 4, all numbers little-endian.
+// squashSuper is the superblock of version 4; those of older versions are
+// turned into it.
 type squashSuper struct {
 	Magic      uint32
 	Inodes     uint32
@@ -60,13 +74,7 @@ type squashSuper struct {
 // valid checks what one superblock alone can tell. It is strict, since the
 // magic stands in many programs.
 func (s *squashSuper) valid() bool {
-	if s.Major != 4 || s.Minor != 0 || s.Compressor == 0 || int(s.Compressor) >= len(squashMethods) {
-		return false
-	}
-	if s.BlockSize < 4096 || s.BlockSize > 1<<20 || bits.OnesCount32(s.BlockSize) != 1 || bits.TrailingZeros32(s.BlockSize) != int(s.BlockLog) {
-		return false
-	}
-	if s.Inodes == 0 || s.IDs == 0 || s.BytesUsed > 1<<50 {
+	if s.Major != 4 || s.Minor != 0 || s.Compressor == 0 || int(s.Compressor) >= len(squashMethods) || s.IDs == 0 || !s.validBlocks() {
 		return false
 	}
 	table := func(at, from uint64) bool { return at >= from && at < s.BytesUsed }
@@ -76,36 +84,44 @@ func (s *squashSuper) valid() bool {
 		s.Root>>16 < s.DirTable-s.InodeTable && s.Root&0xffff < squashMetaSize
 }
 
+// validBlocks checks what all versions have in common.
+func (s *squashSuper) validBlocks() bool {
+	return s.BlockSize >= 4096 && s.BlockSize <= 1<<20 && bits.OnesCount32(s.BlockSize) == 1 &&
+		bits.TrailingZeros32(s.BlockSize) == int(s.BlockLog) && s.Inodes > 0 && s.BytesUsed <= 1<<50
+}
+
 // squashfs is an open file system. What depends on the version of the format
-// is in super, inode and list.
+// is in parseSquashSuper, inode and list.
 type squashfs struct {
-	data   Bytes
-	super  squashSuper
-	end    int64 // of what is there: bytes_used, or less if it is cut off
-	method string
-	ids    []uint32
-	xattrs squashXattrs
-	frags  []squashFragment
-	meta   *BlockCache // metadata blocks by their place
-	blocks *BlockCache // fragments by number, blocks of files by ^place
-	lists  int64       // block sizes that files hold so far
+	data      Bytes
+	super     squashSuper
+	size      int64 // of the superblock
+	order     binary.ByteOrder
+	lengths   binary.ByteOrder // of metadata blocks
+	end       int64            // of what is there: bytes_used, or less if it is cut off
+	method    string
+	lzma      *squashLZMA // how LZMA blocks are stored, if not as version 4 says
+	mixed     bool        // blocks are zlib or LZMA, whatever is smaller
+	ids       []uint32
+	oldOwners squashOwners
+	xattrs    squashXattrs
+	frags     []squashFragment
+	meta      *BlockCache // metadata blocks by their place
+	blocks    *BlockCache // fragments by number, blocks of files by ^place
+	lists     int64       // block sizes that files hold so far
 
 	files map[uint64]*squashInode // by reference, those that may have several names
 }
 
 func openSquashfs(in *Input) (*Object, error) {
-	head, err := ReadFull(in.Data, 0, squashSuperSize)
-	if err != nil {
-		return nil, ErrNotThis
-	}
 	s := &squashfs{data: in.Data, blocks: NewBlockCache(squashCache), files: map[uint64]*squashInode{}}
-	binary.Decode(head, binary.LittleEndian, &s.super)
-	if string(head[:4]) != "hsqs" || !s.super.valid() {
+	if !s.parseSuper(ReadSome(in.Data, 0, squashSuperMax)) {
 		return nil, ErrNotThis
 	}
 	s.end = min(int64(s.super.BytesUsed), in.Data.Size())
+	s.chooseLengths()
 	s.chooseMethod()
-	o := &Object{Format: "squashfs 4.0 " + s.method, System: true, Size: paddedTo(in.Data, s.end, 4096), Info: s.info()}
+	o := &Object{Format: s.format(), System: true, Size: paddedTo(in.Data, s.end, 4096), Info: s.info()}
 	if missing := int64(s.super.BytesUsed) - s.end; missing > 0 {
 		o.Err = fmt.Errorf("squashfs: cut off, %d of %d bytes are missing", missing, s.super.BytesUsed)
 	}
@@ -125,18 +141,13 @@ func openSquashfs(in *Input) (*Object, error) {
 	return o, nil
 }
 
-// chooseMethod takes the compressor that the superblock names, unless the root
-// folder shows that it is another: vendors reuse the numbers.
-func (s *squashfs) chooseMethod() {
-	s.method = squashMethods[s.super.Compressor]
-	for _, method := range append([]string{s.method}, squashMethods[1:]...) {
-		named := s.method
-		s.method, s.meta = method, NewBlockCache(squashMetaCache)
-		if root, err := s.inode(s.super.Root); err == nil && root.mode.IsDir() {
-			return
-		}
-		s.method = named
+// format names version, compressor and what is unusual.
+func (s *squashfs) format() string {
+	format := fmt.Sprintf("squashfs %d.%d %s", s.super.Major, s.super.Minor, s.method)
+	if s.order == binary.BigEndian {
+		format += " big-endian"
 	}
+	return format
 }
 
 func (s *squashfs) info() map[string]string {

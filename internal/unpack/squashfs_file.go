@@ -1,7 +1,6 @@
 package unpack
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
 )
@@ -32,17 +31,26 @@ const squashMark = 256
 func (f *squashFile) readBlocks(m *metaReader, n int64) {
 	at := f.start
 	for n > 0 {
-		if len(m.data) < 4 {
+		switch {
+		case f.s.super.Major == 1: // two bytes each
+			size := uint32(m.u16())
+			stored := size >> 15 * squashStored
+			if size &= 0x7fff; size == 0 && stored != 0 {
+				size = 0x8000
+			}
+			f.addBlock(size|stored, &at)
+			n--
+		case len(m.data) < 4:
 			f.addBlock(m.u32(), &at)
 			n--
-		} else {
+		default:
 			k := min(n, int64(len(m.data)/4))
 			if f.blocks == nil {
 				f.blocks = make([]uint32, 0, k) // mostly all of them
 			}
 			p := m.take(int(k * 4))
 			for ; len(p) >= 4; p = p[4:] {
-				f.addBlock(binary.LittleEndian.Uint32(p), &at)
+				f.addBlock(f.s.order.Uint32(p), &at)
 			}
 			n -= k
 		}
@@ -152,7 +160,7 @@ func (f *squashFile) readBlock(p []byte, index, at, in, length int64) error {
 
 // readRaw reads stored bytes of the image.
 func (s *squashfs) readRaw(p []byte, at int64) error {
-	if at < squashSuperSize || at > s.end-int64(len(p)) {
+	if at < s.size || at > s.end-int64(len(p)) {
 		return fmt.Errorf("%d bytes at 0x%x are outside of the file system", len(p), at)
 	}
 	n, err := s.data.ReadAt(p, at)
@@ -172,14 +180,14 @@ func (s *squashfs) unpackBlock(dst []byte, at int64, size uint32) error {
 }
 
 func (s *squashfs) unpack(dst []byte, at int64, size uint32) (int, error) {
-	if at < squashSuperSize || size > s.super.BlockSize || at > s.end-int64(size) {
+	if at < s.size || size > s.super.BlockSize || at > s.end-int64(size) {
 		return 0, fmt.Errorf("%d packed bytes at 0x%x are outside of the file system", size, at)
 	}
 	src, err := ReadFull(s.data, at, int64(size))
 	if err != nil {
 		return 0, err
 	}
-	return Decompress(s.codec(), src, dst)
+	return s.decode(src, dst)
 }
 
 // readFragment fills p from offset in of the file's end, which is length bytes

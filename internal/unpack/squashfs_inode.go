@@ -1,7 +1,6 @@
 package unpack
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,7 +11,7 @@ type squashInode struct {
 	mode     fs.FileMode
 	uid, gid uint16 // numbers in the table of owners
 	mtime    uint32
-	number   uint32
+	number   uint64
 	link     string
 	major    uint32
 	minor    uint32
@@ -49,12 +48,15 @@ func (s *squashfs) inode(ref uint64) (*squashInode, error) {
 	if i := s.files[ref]; i != nil {
 		return i, nil
 	}
+	if s.super.Major < 4 {
+		return s.oldInode(ref)
+	}
 	m := s.metaRef(int64(s.super.InodeTable), ref)
 	kind := m.u16()
 	i := &squashInode{xattr: squashNone}
 	perm := uint32(m.u16())
 	i.uid, i.gid = m.u16(), m.u16()
-	i.mtime, i.number = m.u32(), m.u32()
+	i.mtime, i.number = m.u32(), uint64(m.u32())
 	if m.err != nil {
 		return nil, m.err
 	}
@@ -133,9 +135,13 @@ func (i *squashInode) readFile(m *metaReader, extended bool) {
 		f.frag, f.fragOffset = m.u32(), m.u32()
 		f.size = int64(m.u32())
 	}
-	if m.err != nil {
-		return
+	if m.err == nil {
+		i.finishFile(m, f)
 	}
+}
+
+// finishFile reads the list of blocks.
+func (i *squashInode) finishFile(m *metaReader, f *squashFile) {
 	if f.size < 0 || f.start < 0 {
 		m.err = fmt.Errorf("a file of %d bytes at 0x%x", uint64(f.size), uint64(f.start))
 		return
@@ -163,25 +169,22 @@ func (s *squashfs) list(dir *squashInode, f func(name string, ref uint64) bool) 
 		return nil
 	}
 	m := s.metaRef(int64(s.super.DirTable), uint64(dir.dirBlock)<<16|uint64(dir.dirOffset))
-	for left >= 12 {
-		head := m.take(12)
+	shape := &squashListings[s.super.Major]
+	for left >= shape.head {
+		count, block := shape.run(m)
 		if m.err != nil {
 			return m.err
 		}
-		count := int64(binary.LittleEndian.Uint32(head)) + 1
-		block := uint64(binary.LittleEndian.Uint32(head[4:]))
-		left -= 12
+		left -= shape.head
 		if count > 256 {
 			return fmt.Errorf("a run of %d names", count)
 		}
 		for ; count > 0; count-- {
-			entry := m.take(8)
+			offset, size := shape.entry(m)
 			if m.err != nil {
 				return m.err
 			}
-			offset := uint64(binary.LittleEndian.Uint16(entry))
-			size := int(binary.LittleEndian.Uint16(entry[6:])) + 1
-			if left -= int64(8 + size); left < 0 || size > 256 {
+			if left -= shape.name + int64(size); left < 0 || size > 256 {
 				return errors.New("names reach behind the folder's end")
 			}
 			name := string(m.take(size))
@@ -194,4 +197,34 @@ func (s *squashfs) list(dir *squashInode, f func(name string, ref uint64) bool) 
 		}
 	}
 	return nil
+}
+
+// squashListing is the shape of folders in one version.
+type squashListing struct {
+	head  int64                                           // bytes of the head of a run of names
+	name  int64                                           // bytes of an entry before its name
+	run   func(m *metaReader) (count int64, block uint64) // names in it, and the block of their inodes
+	entry func(m *metaReader) (offset uint64, size int)   // of the inode in that block; of the name
+}
+
+var squashListings = [...]squashListing{
+	1: {4, 3, oldRun, oldName},
+	2: {4, 3, oldRun, oldName},
+	3: {9, 5, func(m *metaReader) (int64, uint64) {
+		count, block := int64(m.take(1)[0])+1, uint64(m.u32())
+		m.u32() // number of the first inode
+		return count, block
+	}, func(m *metaReader) (uint64, int) {
+		f := m.fields(13, 3, 8, 16)
+		return f[0], int(f[2]) + 1
+	}},
+	4: {12, 8, func(m *metaReader) (int64, uint64) {
+		count, block := int64(m.u32())+1, uint64(m.u32())
+		m.u32() // number of the first inode
+		return count, block
+	}, func(m *metaReader) (uint64, int) {
+		offset := uint64(m.u16())
+		m.u32() // number of the inode, type
+		return offset, int(m.u16()) + 1
+	}},
 }

@@ -9,43 +9,68 @@ import (
 
 var errSquashMeta = errors.New("metadata block outside of the file system")
 
-// codec is the method's name in Decompress.
-func (s *squashfs) codec() string {
-	if s.method == "gzip" {
-		return "zlib"
-	}
-	return s.method
-}
-
 // metaBlock decodes the metadata block at a place: two bytes of length, whose
-// highest bit says that it is stored as it is, then the data.
+// highest bit says that it is stored as it is, then the data. Old versions may
+// have a marker byte between them.
 func (s *squashfs) metaBlock(at int64) ([]byte, int64, error) {
-	if at < squashSuperSize || at > s.end-2 {
+	if at < s.size || at > s.end-2 {
 		return nil, 0, errSquashMeta
 	}
 	head := ReadSome(s.data, at, 2)
 	if len(head) < 2 {
 		return nil, 0, io.ErrUnexpectedEOF
 	}
-	size := int64(binary.LittleEndian.Uint16(head))
+	size := int64(s.lengths.Uint16(head))
 	stored := size&0x8000 != 0
 	size &= 0x7fff
-	if size == 0 || size > squashMetaSize || at+2+size > s.end {
+	from := at + 2
+	if s.super.Major < 4 && s.super.Flags&squashMarked != 0 {
+		from++
+	}
+	if size == 0 || size > squashMetaSize || from+size > s.end {
 		return nil, 0, fmt.Errorf("metadata block at 0x%x: impossible length %d", at, size)
 	}
-	src, err := ReadFull(s.data, at+2, size)
+	src, err := ReadFull(s.data, from, size)
 	if err != nil || stored {
-		return src, at + 2 + size, err
+		return src, from + size, err
 	}
 	dst := make([]byte, squashMetaSize)
-	n, err := Decompress(s.codec(), src, dst)
+	n, err := s.decode(src, dst)
 	if err == nil && n == 0 {
 		err = errors.New("it is empty")
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("metadata block at 0x%x: %w", at, err)
 	}
-	return dst[:n], at + 2 + size, nil
+	return dst[:n], from + size, nil
+}
+
+// chooseLengths finds the byte order of the blocks' lengths: AVM's packer has
+// them little-endian in file systems that are big-endian otherwise. From the
+// first inode they lead to the folders.
+func (s *squashfs) chooseLengths() {
+	s.lengths = s.order
+	if s.order == binary.BigEndian && s.super.Major == 4 && !s.leads() {
+		if s.lengths = binary.LittleEndian; !s.leads() {
+			s.lengths = s.order
+		}
+	}
+}
+
+func (s *squashfs) leads() bool {
+	at := int64(s.super.InodeTable)
+	for range 64 {
+		head := ReadSome(s.data, at, 2)
+		if len(head) < 2 || at >= int64(s.super.DirTable) {
+			break
+		}
+		size := int64(s.lengths.Uint16(head)) & 0x7fff
+		if size == 0 || size > squashMetaSize {
+			return false
+		}
+		at += 2 + size
+	}
+	return at <= int64(s.super.DirTable)
 }
 
 // metaReader reads metadata across blocks.
@@ -103,16 +128,19 @@ func (m *metaReader) take(n int) []byte {
 	return p
 }
 
-func (m *metaReader) u16() uint16 { return binary.LittleEndian.Uint16(m.take(2)) }
-func (m *metaReader) u32() uint32 { return binary.LittleEndian.Uint32(m.take(4)) }
-func (m *metaReader) u64() uint64 { return binary.LittleEndian.Uint64(m.take(8)) }
+func (m *metaReader) u16() uint16 { return m.s.order.Uint16(m.take(2)) }
+func (m *metaReader) u32() uint32 { return m.s.order.Uint32(m.take(4)) }
+func (m *metaReader) u64() uint64 { return m.s.order.Uint64(m.take(8)) }
 
 // tables reads the tables of owners, fragments and extended attributes. A
 // table that can't be read leaves the others alone.
 func (s *squashfs) tables() error {
+	if s.super.Major < 4 {
+		return s.oldTables()
+	}
 	ids, err := s.table(int64(s.super.IDTable), int64(s.super.IDs), 4)
 	for ; len(ids) >= 4; ids = ids[4:] {
-		s.ids = append(s.ids, binary.LittleEndian.Uint32(ids))
+		s.ids = append(s.ids, s.order.Uint32(ids))
 	}
 	var fragErr error
 	if n := int64(s.super.Fragments); n > 0 {
@@ -120,7 +148,7 @@ func (s *squashfs) tables() error {
 		raw, fragErr = s.table(int64(s.super.FragTable), n, 16)
 		s.frags = make([]squashFragment, 0, len(raw)/16)
 		for ; len(raw) >= 16; raw = raw[16:] {
-			s.frags = append(s.frags, squashFragment{int64(binary.LittleEndian.Uint64(raw) & (1<<63 - 1)), binary.LittleEndian.Uint32(raw[8:])})
+			s.frags = append(s.frags, squashFragment{int64(s.order.Uint64(raw) & (1<<63 - 1)), s.order.Uint32(raw[8:])})
 		}
 	}
 	var xattrErr error
@@ -135,16 +163,24 @@ func (s *squashfs) tables() error {
 func (s *squashfs) table(at, count, size int64) ([]byte, error) {
 	perBlock := squashMetaSize / size
 	blocks := (count + perBlock - 1) / perBlock
-	if at < 0 || at > s.end || blocks > (s.end-at)/8 {
+	width := int64(8) // of a place
+	if s.super.Major < 3 {
+		width = 4
+	}
+	if at < 0 || at > s.end || blocks > (s.end-at)/width {
 		return nil, fmt.Errorf("squashfs: table of %d records at 0x%x is outside of the file system", count, at)
 	}
-	index, err := ReadFull(s.data, at, blocks*8)
+	index, err := ReadFull(s.data, at, blocks*width)
 	if err != nil {
 		return nil, fmt.Errorf("squashfs: table: %w", err)
 	}
 	var out []byte
-	for ; len(index) >= 8; index = index[8:] {
-		b, err := s.meta.Get(int64(binary.LittleEndian.Uint64(index)), s.metaBlock, nil)
+	for ; len(index) >= int(width); index = index[width:] {
+		place := int64(s.order.Uint32(index))
+		if width == 8 {
+			place = int64(s.order.Uint64(index))
+		}
+		b, err := s.meta.Get(place, s.metaBlock, nil)
 		if err != nil {
 			return out, fmt.Errorf("squashfs: table at 0x%x: %w", at, err)
 		}
@@ -177,9 +213,9 @@ func (s *squashfs) openXattrs(at int64) error {
 	if err != nil || at+16 > s.end {
 		return fmt.Errorf("squashfs: table of extended attributes: %w", io.ErrUnexpectedEOF)
 	}
-	s.xattrs.start = int64(binary.LittleEndian.Uint64(head))
+	s.xattrs.start = int64(s.order.Uint64(head))
 	s.xattrs.known = map[uint32]map[string]string{}
-	s.xattrs.ids, err = s.table(at+16, int64(binary.LittleEndian.Uint32(head[8:])), 16)
+	s.xattrs.ids, err = s.table(at+16, int64(s.order.Uint32(head[8:])), 16)
 	return err
 }
 
@@ -202,7 +238,7 @@ func (s *squashfs) xattrsOf(i uint32) (map[string]string, error) {
 		return nil, fmt.Errorf("extended attributes number %d of %d", i, len(s.xattrs.ids)/16)
 	}
 	rec := s.xattrs.ids[i*16:]
-	ref, count := binary.LittleEndian.Uint64(rec), binary.LittleEndian.Uint32(rec[8:])
+	ref, count := s.order.Uint64(rec), s.order.Uint32(rec[8:])
 	m := s.metaRef(s.xattrs.start, ref)
 	list := map[string]string{}
 	for range count {

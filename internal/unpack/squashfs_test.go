@@ -334,5 +334,10 @@ func FuzzSquashfs(f *testing.F) {
 			seeds = append(seeds, mksquashfs(f, dir, append(strings.Fields(args), "-nopad")...))
 		}
 	}
+	for version := 1; version <= 4; version++ {
+		p := newSquashPacker(f, version, bothOrders[version%2])
+		p.pack = func(b []byte) []byte { return b } // stored: what the fuzzer changes arrives
+		seeds = append(seeds, p.image(dir))
+	}
 	fuzzReader(f, Squashfs, seeds...)
 }

@@ -57,5 +57,15 @@ func (d *core) endMark(at int) bool {
 	return d.normalize() == nil
 }
 
+// Spent says that all of src was read, and that nothing is left in the range
+// decoder: what an encoder without an end mark leaves.
+func (s *Stream) Spent() bool {
+	left := len(s.in) - s.pos
+	if s.tailed {
+		left = s.valid - s.pos
+	}
+	return s.code == 0 && left <= 1
+}
+
 // Used is how many bytes of src were read.
 func (s *Stream) Used() int { return s.used() }
