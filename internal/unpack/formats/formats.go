@@ -6,6 +6,7 @@ import (
 	"github.com/doorward/doorward/internal/unpack"
 	"github.com/doorward/doorward/internal/unpack/archive"
 	"github.com/doorward/doorward/internal/unpack/disk"
+	"github.com/doorward/doorward/internal/unpack/linuxfs"
 )
 
 // All is every reader of every family.
@@ -13,6 +14,7 @@ var All = join(
 	unpack.List,
 	archive.List,
 	disk.List,
+	linuxfs.List,
 )
 
 func join(lists ...[]*unpack.Reader) []*unpack.Reader {
