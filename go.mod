@@ -21,6 +21,8 @@ require (
 	golang.org/x/tools v0.51.0
 )
 
+require github.com/andybalholm/brotli v1.2.8
+
 require (
 	github.com/rogpeppe/go-internal v1.15.0
 	golang.org/x/sys v0.49.0 // indirect

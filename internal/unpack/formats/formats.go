@@ -7,6 +7,7 @@ import (
 	"github.com/doorward/doorward/internal/unpack/archive"
 	"github.com/doorward/doorward/internal/unpack/disk"
 	"github.com/doorward/doorward/internal/unpack/linuxfs"
+	"github.com/doorward/doorward/internal/unpack/uefi"
 )
 
 // All is every reader of every family.
@@ -15,6 +16,7 @@ var All = join(
 	archive.List,
 	disk.List,
 	linuxfs.List,
+	uefi.List,
 )
 
 func join(lists ...[]*unpack.Reader) []*unpack.Reader {

@@ -219,3 +219,7 @@ func undoIA64(b []byte, start uint32) {
 		}
 	}
 }
+
+// UndoX86 takes the filter for x86 programs off a whole stream that starts at
+// position 0, as the LZMA SDK's Bra86 does.
+func UndoX86(b []byte) { undoX86(b, 0) }
