@@ -8,10 +8,12 @@ import (
 	"github.com/doorward/doorward/internal/unpack/disk"
 	"github.com/doorward/doorward/internal/unpack/linuxfs"
 	"github.com/doorward/doorward/internal/unpack/uefi"
+	"github.com/doorward/doorward/internal/unpack/vendor"
 )
 
 // All is every reader of every family.
 var All = join(
+	vendor.List, // what they open begins as what they hold: TRX, uImage, text
 	unpack.List,
 	archive.List,
 	disk.List,
