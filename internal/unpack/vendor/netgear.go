@@ -1,6 +1,7 @@
 package vendor
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -77,7 +78,8 @@ var NetgearDNI = &unpack.Reader{
 			return nil, unpack.ErrNotThis
 		}
 		text := h.text(0, 128)
-		if !strings.Contains(text, "\nversion:") || !unpack.IsPadding(h.b[len(text)+1:128]) {
+		end := bytes.IndexByte(h.b[:128], 0)
+		if !strings.Contains(text, "\nversion:") || end < 0 || !unpack.IsPadding(h.b[end:128]) {
 			return nil, unpack.ErrNotThis
 		}
 		size := in.Data.Size()
