@@ -9,6 +9,7 @@ import (
 	"github.com/doorward/doorward/internal/unpack/linuxfs"
 	"github.com/doorward/doorward/internal/unpack/uefi"
 	"github.com/doorward/doorward/internal/unpack/vendor"
+	"github.com/doorward/doorward/internal/unpack/volume"
 )
 
 // All is every reader of every family.
@@ -16,6 +17,7 @@ var All = join(
 	vendor.List, // what they open begins as what they hold: TRX, uImage, text
 	unpack.List,
 	archive.List,
+	volume.List, // before disk: a disc may have a partition table too
 	disk.List,
 	linuxfs.List,
 	uefi.List,
