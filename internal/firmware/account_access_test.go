@@ -7,6 +7,7 @@ import (
 	"github.com/doorward/doorward/internal/detect"
 	"github.com/doorward/doorward/internal/product"
 	"github.com/doorward/doorward/internal/unpack"
+	"github.com/doorward/doorward/internal/unpack/formats"
 )
 
 func TestServicesAndAccess(t *testing.T) {
@@ -41,7 +42,7 @@ func TestServicesAndAccess(t *testing.T) {
 func TestImageEnvironment(t *testing.T) {
 	o := &unpack.Object{Format: "oci", System: true, Info: map[string]string{
 		"config": `{"config": {"Env": ["PATH=/bin", "DB_USER=app", "DB_PASSWORD=tR9vvQ", "SMTP_PASSWORD=", "API_PASSWORD=$SECRET"]}}`}}
-	p, err := product.OpenTree(context.Background(), "image", o, Account.Patterns, unpack.Options{})
+	p, err := product.OpenTree(context.Background(), "image", o, Account.Patterns, unpack.Options{Readers: formats.All})
 	if err != nil {
 		t.Fatal(err)
 	}

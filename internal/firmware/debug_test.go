@@ -8,6 +8,7 @@ import (
 	"github.com/doorward/doorward/internal/detect"
 	"github.com/doorward/doorward/internal/product"
 	"github.com/doorward/doorward/internal/unpack"
+	"github.com/doorward/doorward/internal/unpack/formats"
 )
 
 func TestConsoles(t *testing.T) {
@@ -39,7 +40,7 @@ func TestConsoles(t *testing.T) {
 func bootProduct(t *testing.T, vars string) *product.Product {
 	t.Helper()
 	o := &unpack.Object{Format: "u-boot environment", System: true, Parts: []unpack.Part{{Name: "environment", Data: unpack.Slice(vars), Format: "environment"}}}
-	p, err := product.OpenTree(context.Background(), "image", o, Debug.Patterns, unpack.Options{})
+	p, err := product.OpenTree(context.Background(), "image", o, Debug.Patterns, unpack.Options{Readers: formats.All})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/doorward/doorward/internal/detect"
 	"github.com/doorward/doorward/internal/product"
 	"github.com/doorward/doorward/internal/unpack"
+	"github.com/doorward/doorward/internal/unpack/formats"
 )
 
 // file is one entry of a product made in a test. A path that ends in a slash is
@@ -37,7 +38,7 @@ func madeProduct(t testing.TB, d *Detector, files ...file) *product.Product {
 		}
 		o.Entries = append(o.Entries, e)
 	}
-	p, err := product.OpenTree(context.Background(), "product", o, d.Patterns, unpack.Options{})
+	p, err := product.OpenTree(context.Background(), "product", o, d.Patterns, unpack.Options{Readers: formats.All})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/doorward/doorward/internal/product"
 	"github.com/doorward/doorward/internal/testtool"
 	"github.com/doorward/doorward/internal/unpack"
+	"github.com/doorward/doorward/internal/unpack/formats"
 )
 
 // made makes a product of files, given as path and text in turn.
@@ -23,7 +24,7 @@ func made(t testing.TB, files ...string) *product.Product {
 	for i := 0; i < len(files); i += 2 {
 		o.Entries = append(o.Entries, unpack.Entry{Path: files[i], Mode: 0o755, Data: unpack.Slice(files[i+1])})
 	}
-	p, err := product.OpenTree(context.Background(), "product", o, Patterns(), unpack.Options{})
+	p, err := product.OpenTree(context.Background(), "product", o, Patterns(), unpack.Options{Readers: formats.All})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +290,7 @@ func TestKnownPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closer.Close()
-	p, err := product.OpenTree(context.Background(), "product", o, Patterns(), unpack.Options{})
+	p, err := product.OpenTree(context.Background(), "product", o, Patterns(), unpack.Options{Readers: formats.All})
 	if err != nil {
 		t.Fatal(err)
 	}

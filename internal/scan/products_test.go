@@ -17,6 +17,7 @@ import (
 	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/product"
 	"github.com/doorward/doorward/internal/unpack"
+	"github.com/doorward/doorward/internal/unpack/formats"
 )
 
 // The exam of testdata/products: its README states the grammar. It was written
@@ -342,7 +343,7 @@ func TestProducts(t *testing.T) {
 	for _, file := range files {
 		x := readExam(t, file)
 		opt := Options{NoTimes: true}
-		p, err := product.OpenTree(context.Background(), x.name, x.object, patterns(), unpack.Options{})
+		p, err := product.OpenTree(context.Background(), x.name, x.object, patterns(), unpack.Options{Readers: formats.All})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/doorward/doorward/internal/product"
 	"github.com/doorward/doorward/internal/unpack"
+	"github.com/doorward/doorward/internal/unpack/formats"
 )
 
 // made makes a product of one root file system: a path that ends in a slash is
@@ -33,7 +34,7 @@ func made(t testing.TB, files map[string]string) *product.Product {
 
 func opened(t testing.TB, o *unpack.Object) *product.Product {
 	t.Helper()
-	p, err := product.OpenTree(t.Context(), "product", o, nil, unpack.Options{})
+	p, err := product.OpenTree(t.Context(), "product", o, nil, unpack.Options{Readers: formats.All})
 	if err != nil {
 		t.Fatal(err)
 	}

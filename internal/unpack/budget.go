@@ -43,7 +43,7 @@ var ErrLimit = errors.New("limit")
 
 // ratioFree is how much a stream may expand before its ratio is looked at:
 // small runs of zeros have absurd ratios and harm nobody.
-const ratioFree = 64 << 20
+const RatioFree = 64 << 20
 
 // Budget counts the work on one artifact against its limits. It is safe for
 // concurrent use.
@@ -80,11 +80,11 @@ func (b *Budget) Files() int64 { return b.files.Load() }
 // is the number of packed bytes it is made from. On an error the bytes decoded
 // before it come with it; a limit's error wraps ErrLimit.
 func (b *Budget) Decode(r io.Reader, packed int64) (Slice, error) {
-	limit := max(ratioFree, packed*b.Limits.Ratio)
+	limit := max(RatioFree, packed*b.Limits.Ratio)
 	var out []byte
 	for {
 		if len(out) == cap(out) {
-			grown, err := b.grow(out)
+			grown, err := b.Grow(out)
 			if err != nil {
 				return out, err
 			}
@@ -105,7 +105,7 @@ func (b *Budget) Decode(r io.Reader, packed int64) (Slice, error) {
 }
 
 // grow doubles the room of out, counting the memory that streams hold.
-func (b *Budget) grow(out []byte) ([]byte, error) {
+func (b *Budget) Grow(out []byte) ([]byte, error) {
 	room := max(64<<10, 2*cap(out))
 	if cap(out) >= 64<<20 {
 		room = cap(out) + 64<<20
@@ -125,7 +125,7 @@ func (b *Budget) Release(s Slice) { b.memory.Add(-int64(cap(s))) }
 // Room returns memory for size unpacked bytes made from packed ones, counted
 // like those of Decode. Size must have been checked to be possible.
 func (b *Budget) Room(size, packed int64) (Slice, error) {
-	if size > max(ratioFree, packed*b.Limits.Ratio) {
+	if size > max(RatioFree, packed*b.Limits.Ratio) {
 		return nil, fmt.Errorf("%w: one stream expands more than %d-fold", ErrLimit, b.Limits.Ratio)
 	}
 	if b.memory.Add(size) > b.Limits.Memory {

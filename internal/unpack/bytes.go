@@ -1,6 +1,7 @@
 package unpack
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 )
@@ -101,4 +102,35 @@ func ReadFull(b Bytes, off, n int64) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes at 0x%x: %w", n, off, io.ErrUnexpectedEOF)
 	}
 	return p, nil
+}
+
+// FindBytes is the offset of text in b from some offset on, or -1.
+func FindBytes(b Bytes, from int64, text string) int64 {
+	const piece = 1 << 20
+	if s, ok := b.(Slice); ok {
+		if from > int64(len(s)) {
+			return -1
+		}
+		if i := bytes.Index(s[from:], []byte(text)); i >= 0 {
+			return from + int64(i)
+		}
+		return -1
+	}
+	for ; from < b.Size(); from += piece {
+		p := ReadSome(b, from, piece+int64(len(text))-1)
+		if i := bytes.Index(p, []byte(text)); i >= 0 {
+			return from + int64(i)
+		}
+	}
+	return -1
+}
+
+// OnlyByte says that b is nothing but the byte v.
+func OnlyByte(b []byte, v byte) bool {
+	for _, c := range b {
+		if c != v {
+			return false
+		}
+	}
+	return true
 }

@@ -11,14 +11,14 @@ import (
 )
 
 // carver knows the magics that may stand at any offset.
-type carver struct {
+type Carver struct {
 	set    *pattern.Set
 	magics []carveMagic
 	blocks []carveMagic // readers with a Block
 }
 
 // blockSize is the alignment of what Reader.Block looks for.
-const blockSize = 512
+const BlockSize = 512
 
 type carveMagic struct {
 	reader *Reader
@@ -26,8 +26,8 @@ type carveMagic struct {
 	at     int64
 }
 
-func newCarver(readers []*Reader) *carver {
-	c := &carver{}
+func NewCarver(readers []*Reader) *Carver {
+	c := &Carver{}
 	var patterns []string
 	for i, r := range readers {
 		if r.Block != nil {
@@ -44,21 +44,21 @@ func newCarver(readers []*Reader) *carver {
 	return c
 }
 
-type candidate struct {
-	offset int64
+type Candidate struct {
+	Offset int64
 	rank   int
-	reader *Reader
+	Reader *Reader
 }
 
 // candidates returns every place where an object could start, by offset; at
 // one offset the readers' order decides.
-func (c *carver) candidates(data Bytes) []candidate {
-	var found []candidate
+func (c *Carver) Candidates(data Bytes) []Candidate {
+	var found []Candidate
 	sc := c.set.Scan()
 	hit := func(p int, off int64) {
 		m := c.magics[p]
 		if start := off - m.at; start >= 0 {
-			found = append(found, candidate{start, m.rank, m.reader})
+			found = append(found, Candidate{start, m.rank, m.reader})
 		}
 	}
 	piece := func(p []byte, at int64) {
@@ -79,8 +79,8 @@ func (c *carver) candidates(data Bytes) []candidate {
 		}
 	}
 	sort.SliceStable(found, func(i, j int) bool {
-		if found[i].offset != found[j].offset {
-			return found[i].offset < found[j].offset
+		if found[i].Offset != found[j].Offset {
+			return found[i].Offset < found[j].Offset
 		}
 		return found[i].rank < found[j].rank
 	})
@@ -89,12 +89,12 @@ func (c *carver) candidates(data Bytes) []candidate {
 
 // inBlocks adds what readers see at the starts of the blocks of p, which lies
 // at an offset that is a multiple of blockSize.
-func (c *carver) inBlocks(found []candidate, p []byte, at int64) []candidate {
-	for i := 0; i < len(p) && len(c.blocks) > 0; i += blockSize {
-		b := p[i:min(i+blockSize, len(p))]
+func (c *Carver) inBlocks(found []Candidate, p []byte, at int64) []Candidate {
+	for i := 0; i < len(p) && len(c.blocks) > 0; i += BlockSize {
+		b := p[i:min(i+BlockSize, len(p))]
 		for _, m := range c.blocks {
 			if m.reader.Block(b) {
-				found = append(found, candidate{at + int64(i), m.rank, m.reader})
+				found = append(found, Candidate{at + int64(i), m.rank, m.reader})
 			}
 		}
 	}
@@ -141,34 +141,34 @@ const (
 // get only the room that these leave, so that a false or broken header can't
 // hide what is behind it.
 func (x *explorer) regions(data Bytes, accepted []region) []region {
-	var damaged []candidate
+	var damaged []Candidate
 	broken := map[*Reader]*damage{}
 	find := newFinder(data)
 	end := int64(0)
 	for _, r := range accepted {
 		end = r.end()
 	}
-	for _, cand := range x.carver.candidates(data) {
-		if cand.offset < end || x.ctx.Err() != nil || broken[cand.reader].covers(cand.offset) {
+	for _, cand := range x.carver.Candidates(data) {
+		if cand.Offset < end || x.ctx.Err() != nil || broken[cand.Reader].covers(cand.Offset) {
 			continue
 		}
-		o := x.openOne(cand.reader, Window(data, cand.offset, data.Size()), false, find.from(cand.offset))
+		o := x.openOne(cand.Reader, Window(data, cand.Offset, data.Size()), false, find.from(cand.Offset))
 		switch {
 		case o == nil:
 		case o.Err != nil:
 			if len(damaged) < maxDamaged {
 				damaged = append(damaged, cand)
 			}
-			broken[cand.reader] = broken[cand.reader].add(cand.offset + o.Size)
+			broken[cand.Reader] = broken[cand.Reader].add(cand.Offset + o.Size)
 		default:
-			accepted = append(accepted, region{cand.offset, cand.reader, o})
-			end = cand.offset + o.Size
+			accepted = append(accepted, region{cand.Offset, cand.Reader, o})
+			end = cand.Offset + o.Size
 		}
 	}
 	for _, cand := range damaged {
-		if room := freeRoom(accepted, cand.offset, data.Size()); room > 0 {
-			if o := x.openOne(cand.reader, Window(data, cand.offset, room), false, nil); o != nil {
-				accepted = append(accepted, region{cand.offset, cand.reader, o})
+		if room := freeRoom(accepted, cand.Offset, data.Size()); room > 0 {
+			if o := x.openOne(cand.Reader, Window(data, cand.Offset, room), false, nil); o != nil {
+				accepted = append(accepted, region{cand.Offset, cand.Reader, o})
 			}
 		}
 	}
@@ -245,7 +245,7 @@ func freeRoom(taken []region, off, size int64) int64 {
 func (x *explorer) fillOpened(n *Node, data Bytes, r region, up *work) {
 	digest, err := x.digest(data)
 	if err != nil {
-		n.Content = unreadContent(data, reasonOf(err), err.Error())
+		n.Content = unreadContent(data, ReasonOf(err), err.Error())
 		return
 	}
 	w, mine := x.claim(digest, up, true)
@@ -283,7 +283,7 @@ func (x *explorer) between(c *Content, data Bytes, from, to int64, w *work, jobs
 func (x *explorer) fillRaw(n *Node, data Bytes, up *work) {
 	digest, err := x.digest(data)
 	if err != nil {
-		n.Content = unreadContent(data, reasonOf(err), err.Error())
+		n.Content = unreadContent(data, ReasonOf(err), err.Error())
 		return
 	}
 	class := classifyBytes(data)

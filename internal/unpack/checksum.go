@@ -1,9 +1,13 @@
 package unpack
 
 import (
+	"errors"
 	"hash/crc32"
 	"io"
 )
+
+// ErrChecksum says that content does not match its checksum.
+var ErrChecksum = errors.New("wrong checksum")
 
 // SumCRC32 continues a CRC-32 (IEEE, the one of zlib) over n bytes of b from
 // off on.

@@ -8,7 +8,7 @@ import (
 )
 
 // class is what classification says of bytes.
-type class struct {
+type Class struct {
 	Type    Type
 	Entropy float64
 	Note    string
@@ -18,17 +18,17 @@ type class struct {
 // spread over the rest.
 const sampled = 256 << 10
 
-func classifyBytes(data Bytes) class {
+func classifyBytes(data Bytes) Class {
 	size := data.Size()
 	if size <= sampled {
-		return classify(ReadSome(data, 0, size))
+		return Classify(ReadSome(data, 0, size))
 	}
 	var b []byte
 	const pieces = 16
 	for i := range int64(pieces) {
 		b = append(b, ReadSome(data, i*(size-sampled/pieces)/(pieces-1), sampled/pieces)...)
 	}
-	c := classify(b)
+	c := Classify(b)
 	if c.Type == TypePadding && !OnlyPadding(data, 0) {
 		c.Type = TypeData
 	}
@@ -36,11 +36,11 @@ func classifyBytes(data Bytes) class {
 }
 
 // classify says what a piece of bytes is.
-func classify(b []byte) class {
-	if t := classifyHead(b); t != TypeData {
-		return class{Type: t}
+func Classify(b []byte) Class {
+	if t := ClassifyHead(b); t != TypeData {
+		return Class{Type: t}
 	}
-	c := class{Type: TypeData}
+	c := Class{Type: TypeData}
 	var counts [256]int
 	for _, v := range b {
 		counts[v]++
@@ -97,7 +97,7 @@ var mediaMagics = []Magic{
 }
 
 // classifyHead knows what the first bytes alone tell.
-func classifyHead(b []byte) Type {
+func ClassifyHead(b []byte) Type {
 	switch {
 	case bytes.HasPrefix(b, []byte("\x7fELF")):
 		return TypeELF
@@ -108,7 +108,7 @@ func classifyHead(b []byte) Type {
 	case bytes.HasPrefix(b, []byte("#!")):
 		return TypeScript
 	}
-	if len(b) == 0 || isText(b) {
+	if len(b) == 0 || IsText(b) {
 		return TypeText
 	}
 	if isKeyring(b) {
@@ -136,7 +136,7 @@ func peOffset(b []byte) bool {
 // isText says that bytes read as text: hardly any control characters but white
 // space and escape (info files have a few), hardly any bytes over 127 unless
 // they are UTF-8. A NUL is in no text: those are tables of strings.
-func isText(b []byte) bool {
+func IsText(b []byte) bool {
 	high, control := 0, 0
 	for _, c := range b {
 		switch {

@@ -16,7 +16,14 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-var errTooMuch = errors.New("more unpacked bytes than expected")
+// ErrLZMAEnd says that LZMA data end elsewhere than their header says.
+var ErrLZMAEnd = errors.New("lzma: the packed data do not end where the header says")
+
+// LZMAHeaderSize is the size of the header of lzma-alone.
+const LZMAHeaderSize = 13
+
+// ErrTooMuch says that a block holds more than its place in a file system allows.
+var ErrTooMuch = errors.New("more unpacked bytes than expected")
 
 // Decompress unpacks one block, as file systems store them, into dst and
 // returns how many bytes it has. Fewer than len(dst) are no error; more are.
@@ -40,7 +47,7 @@ func Decompress(method string, src, dst []byte) (n int, err error) {
 	case "lz4":
 		n, err = lz4.UncompressBlock(src, dst)
 	case "zstd":
-		n, err = zstdBlock(src, dst)
+		n, err = ZstdBlock(src, dst)
 	default:
 		return 0, fmt.Errorf("compression method %q: %w", method, ErrUnsupported)
 	}
@@ -75,7 +82,7 @@ func readBlock(r io.Reader, dst []byte) (int, error) {
 	var one [1]byte
 	switch more, err := io.ReadFull(r, one[:]); {
 	case more > 0:
-		return n, errTooMuch
+		return n, ErrTooMuch
 	case err != io.EOF:
 		return n, err
 	}
@@ -121,16 +128,16 @@ func inflateBlock(p *inflaterPool, src, dst []byte) (n int, err error) {
 var lzmaPool = sync.Pool{New: func() any { return new(lzma.Stream) }}
 
 func lzmaBlock(src, dst []byte) (int, error) {
-	if len(src) < lzmaHeaderSize {
+	if len(src) < LZMAHeaderSize {
 		return 0, io.ErrUnexpectedEOF
 	}
 	size := int64(binary.LittleEndian.Uint64(src[5:]))
 	if size > int64(len(dst)) {
-		return 0, errTooMuch
+		return 0, ErrTooMuch
 	}
 	s := lzmaPool.Get().(*lzma.Stream)
 	defer lzmaPool.Put(s)
-	if err := s.Reset(src[0], src[lzmaHeaderSize:]); err != nil {
+	if err := s.Reset(src[0], src[LZMAHeaderSize:]); err != nil {
 		return 0, err
 	}
 	end := len(dst)
@@ -140,9 +147,9 @@ func lzmaBlock(src, dst []byte) (int, error) {
 	n, marker, err := s.Decode(dst, 0, end)
 	switch {
 	case err == nil && marker && n < int(size):
-		err = errLZMAEnd
+		err = ErrLZMAEnd
 	case err == nil && !marker && size < 0 && !s.Finish(n):
-		err = errTooMuch // the room is full, and the mark does not follow
+		err = ErrTooMuch // the room is full, and the mark does not follow
 	}
 	return n, err
 }
@@ -159,7 +166,7 @@ func DecompressLZMA(props byte, src, dst []byte) (n int, err error) {
 	n, marker, err := s.Decode(dst, 0, len(dst))
 	switch {
 	case err == nil && !marker && !s.Finish(n):
-		return n, errTooMuch
+		return n, ErrTooMuch
 	case errors.Is(err, lzma.ErrInput) && n > 0:
 		// The size is not known, and no mark tells it: once more, up to here.
 		if s.Reset(props, src) == nil {
@@ -181,7 +188,7 @@ var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
 	return d
 })
 
-func zstdBlock(src, dst []byte) (int, error) {
+func ZstdBlock(src, dst []byte) (int, error) {
 	out, err := zstdDecoder().DecodeAll(src, dst[:0:len(dst)])
 	return min(len(out), len(dst)), err
 }

@@ -17,7 +17,7 @@ import (
 
 // Options steer Explore.
 type Options struct {
-	Readers []*Reader // List if nil
+	Readers []*Reader // in the order in which they are tried
 	Limits  Limits
 	Workers int // GOMAXPROCS if 0
 
@@ -56,8 +56,8 @@ func ExploreTree(ctx context.Context, name string, object *Object, opt Options) 
 	x := newExplorer(ctx, opt)
 	defer x.cancel()
 	reader := object.Format
-	if images := openImages(x.ctx, x.budget, object.Entries); images != nil {
-		reader, object = OCI.Name, images
+	if r, images := x.folder(object.Entries); images != nil {
+		reader, object = r.Name, images
 		object.System = true // a tree, if an empty one beside several images
 	}
 	c := &Content{Type: TypeObject, Reader: reader, Object: object}
@@ -66,12 +66,25 @@ func ExploreTree(ctx context.Context, name string, object *Object, opt Options) 
 	return &Result{&Node{Step: name, Size: c.Size, Content: c}, x.budget}, nil
 }
 
+// folder asks the readers whose objects may lie unpacked in a folder.
+func (x *explorer) folder(entries []Entry) (*Reader, *Object) {
+	for _, r := range x.readers {
+		if r.Folder == nil {
+			continue
+		}
+		if o := r.Folder(x.ctx, x.budget, entries); o != nil {
+			return r, o
+		}
+	}
+	return nil, nil
+}
+
 type explorer struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	opt     Options
 	budget  *Budget
-	carver  *carver
+	carver  *Carver
 	slots   chan struct{} // free workers besides the caller
 	read    atomic.Int64
 	kept    atomic.Int64
@@ -82,15 +95,12 @@ type explorer struct {
 }
 
 func newExplorer(ctx context.Context, opt Options) *explorer {
-	if opt.Readers == nil {
-		opt.Readers = List
-	}
 	if opt.Workers <= 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
 	x := &explorer{opt: opt, budget: NewBudget(opt.Limits), readers: opt.Readers, known: map[string]*work{}}
 	x.ctx, x.cancel = context.WithTimeout(ctx, x.budget.Limits.Time)
-	x.carver = newCarver(opt.Readers)
+	x.carver = NewCarver(opt.Readers)
 	x.slots = make(chan struct{}, opt.Workers-1)
 	return x
 }
@@ -138,8 +148,8 @@ func unreadContent(data Bytes, reason, note string) *Content {
 
 // damaged keeps what could be read of content that has an error inside.
 func (x *explorer) damaged(n *Node, lazy Bytes, got []byte, err error) error {
-	gap := Gap{Offset: int64(len(got)), Size: lazy.Size() - int64(len(got)), Reason: reasonOf(err), Note: err.Error()}
-	c := &Content{Size: lazy.Size(), Data: Slice(got), Type: classify(got).Type, Gaps: []Gap{gap}}
+	gap := Gap{Offset: int64(len(got)), Size: lazy.Size() - int64(len(got)), Reason: ReasonOf(err), Note: err.Error()}
+	c := &Content{Size: lazy.Size(), Data: Slice(got), Type: Classify(got).Type, Gaps: []Gap{gap}}
 	sum := sha256.Sum256(got)
 	c.SHA256 = hex.EncodeToString(sum[:])
 	x.observe(c, Slice(got))
@@ -147,7 +157,7 @@ func (x *explorer) damaged(n *Node, lazy Bytes, got []byte, err error) error {
 	return nil
 }
 
-func reasonOf(err error) string {
+func ReasonOf(err error) string {
 	switch {
 	case errors.Is(err, ErrLimit):
 		return "limit"
@@ -203,7 +213,7 @@ func (x *explorer) digest(data Bytes) (string, error) {
 func (x *explorer) analyse(lazy, data Bytes, digest string, w *work, raw bool) *Content {
 	c := &Content{SHA256: digest, Size: data.Size(), Data: x.keep(lazy, data)}
 	head := ReadSome(data, 0, 4096)
-	kind := classifyHead(head)
+	kind := ClassifyHead(head)
 	if w.depth > x.budget.Limits.Depth {
 		c.Type = kind
 		c.Gaps = append(c.Gaps, Gap{0, c.Size, "limit", fmt.Sprintf("more than %d objects within objects (raise it with --limit-depth)", x.budget.Limits.Depth)})
@@ -248,7 +258,7 @@ const packedEntropy = 7.8
 // tryReaders opens bytes that start with an object, and whatever follows it.
 func (x *explorer) tryReaders(c *Content, data Bytes, head []byte, w *work) bool {
 	for _, r := range x.readers {
-		if !r.fits(data, head) {
+		if !r.Fits(data, head) {
 			continue
 		}
 		o := x.openOne(r, data, true, nil)
@@ -288,7 +298,7 @@ func (x *explorer) open(c *Content, w *work) {
 	o := c.Object
 	c.Gaps = append(c.Gaps, o.Gaps...)
 	if o.Err != nil {
-		c.Gaps = append(c.Gaps, Gap{Offset: 0, Size: 0, Reason: reasonOf(o.Err), Note: o.Err.Error()})
+		c.Gaps = append(c.Gaps, Gap{Offset: 0, Size: 0, Reason: ReasonOf(o.Err), Note: o.Err.Error()})
 	}
 	if len(o.Entries) > 0 || o.System {
 		x.openTree(c, w)
@@ -318,7 +328,7 @@ func (x *explorer) open(c *Content, w *work) {
 
 func (x *explorer) fillOrNote(n *Node, data Bytes, up *work, raw bool) {
 	if err := x.fill(n, data, up, raw); err != nil {
-		n.Content = unreadContent(data, reasonOf(err), err.Error())
+		n.Content = unreadContent(data, ReasonOf(err), err.Error())
 	}
 }
 
@@ -348,7 +358,7 @@ func (x *explorer) fillEntry(n *Node, up *work) {
 	e := n.Entry
 	switch {
 	case e.Err != nil:
-		n.Content = &Content{Type: TypeData, Gaps: []Gap{{0, e.Size(), reasonOf(e.Err), e.Err.Error()}}}
+		n.Content = &Content{Type: TypeData, Gaps: []Gap{{0, e.Size(), ReasonOf(e.Err), e.Err.Error()}}}
 	case e.Data == nil:
 		x.fillOrNote(n, Slice(nil), up, false)
 	default:
@@ -408,7 +418,7 @@ func treeDigest(c *Content) (string, int64) {
 }
 
 // fits says that the bytes have one of the reader's magics, or that it has none.
-func (r *Reader) fits(data Bytes, head []byte) bool {
+func (r *Reader) Fits(data Bytes, head []byte) bool {
 	if len(r.Magics) == 0 {
 		return true
 	}

@@ -173,20 +173,3 @@ func TestSameForAnyNumberOfWorkers(t *testing.T) {
 		t.Errorf("one worker\n%s\nfour\n%s", outline(one.Root.Content), outline(many))
 	}
 }
-
-// TestManyFalseStarts has local headers of zip without end: work must grow with
-// the bytes, not with their square. It counts searches, not seconds.
-func TestManyFalseStarts(t *testing.T) {
-	header := "PK\x03\x04\x14\x00\x00\x00\x00\x00" + strings.Repeat("\x00", 16) + "\x01\x00\x00\x00a"
-	b := append(noise(64, 5), strings.Repeat(header, 20_000)...)
-	x := newExplorer(context.Background(), Options{Readers: []*Reader{Zip}})
-	defer x.cancel()
-	opened := 0
-	counting := *Zip
-	counting.Open = func(in *Input) (*Object, error) { opened++; return openZip(in) }
-	x.carver = newCarver([]*Reader{&counting})
-	x.regions(Slice(b), nil)
-	if opened > 4*maxInside {
-		t.Errorf("%d of 20000 headers within one damaged archive were opened", opened)
-	}
-}

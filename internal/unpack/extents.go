@@ -25,6 +25,13 @@ type extents struct {
 	size int64
 }
 
+// A sparse file may claim much more than it stores: its holes cost no bytes in
+// an archive, but time when they are read.
+const (
+	sparseFree  = 256 << 20
+	sparseRatio = 1000
+)
+
 var errExtents = errors.New("a file's extents overlap or lie outside")
 
 // Extents is a file of size bytes whose pieces lie in base, in any order; what

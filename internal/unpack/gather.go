@@ -75,6 +75,9 @@ func (g *Gatherer) Damage(err error) {
 	}
 }
 
+// Only replaces all damage so far by its one reason.
+func (g *Gatherer) Only(err error) { g.damages, g.damaged = 1, err }
+
 // Finish puts everything into an object.
 func (g *Gatherer) Finish(o *Object) {
 	o.Entries = g.entries
@@ -104,4 +107,23 @@ func JoinName(dir, name string) (string, error) {
 		return name, err
 	}
 	return dir + "/" + name, err
+}
+
+// nameOf looks a number up in one of the tables above.
+func NameOf(table []string, v byte) string {
+	if int(v) < len(table) && table[v] != "" {
+		return table[v]
+	}
+	return fmt.Sprintf("%d", v)
+}
+
+// numbered makes the names of parts differ.
+func NumberParts(list []Part) []Part {
+	seen := map[string]int{}
+	for i := range list {
+		if seen[list[i].Name]++; seen[list[i].Name] > 1 {
+			list[i].Name += fmt.Sprint(seen[list[i].Name])
+		}
+	}
+	return list
 }

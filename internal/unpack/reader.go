@@ -40,6 +40,10 @@ type Reader struct {
 	// together with an error in Object.Err. It must not panic on any input, and
 	// not allocate more than it has checked.
 	Open func(in *Input) (*Object, error)
+
+	// Folder opens the same thing where its files lie in a folder: nil if they
+	// are not there. Most formats have none.
+	Folder func(ctx context.Context, budget *Budget, entries []Entry) *Object
 }
 
 // Magic is a byte string at an offset from the object's start.

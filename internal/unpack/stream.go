@@ -24,13 +24,13 @@ func SourceOf(b Bytes) (r io.Reader, used func() int64) {
 // carvedMin is how much a damaged stream without a checked header must have
 // given before it is believed at a place where only its magic was found: noise
 // that gets that far is rare.
-const carvedMin = 32 << 10
+const CarvedMin = 32 << 10
 
 // StreamObject is the object of a compressed stream: one part without a name.
 // A damaged one is refused if nearly nothing came out of it; sure says that the
 // header alone proves the format.
 func StreamObject(in *Input, format string, out Slice, size int64, sure bool, err error, info map[string]string) (*Object, error) {
-	if err != nil && !sure && (len(out) == 0 || !in.Whole && len(out) < carvedMin) {
+	if err != nil && !sure && (len(out) == 0 || !in.Whole && len(out) < CarvedMin) {
 		in.Budget.Release(out)
 		return nil, ErrNotThis
 	}

@@ -83,7 +83,7 @@ func (t *Tree) Paths() []string { return t.paths }
 func (t *Tree) Names(dir string) []string { return t.folders[dir] }
 
 // maxLinks bounds the links that one look-up follows, as the kernel does.
-const maxLinks = 40
+const MaxLinks = 40
 
 // Resolve follows symbolic links inside the tree, absolute ones from its root,
 // and returns the cleaned path of what is there. It fails for a dangling or
@@ -111,7 +111,7 @@ func (t *Tree) Resolve(p string) (string, bool) {
 			at = next
 			continue
 		}
-		if links++; links > maxLinks {
+		if links++; links > MaxLinks {
 			return next, false
 		}
 		if strings.HasPrefix(e.Link, "/") {

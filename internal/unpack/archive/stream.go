@@ -5,11 +5,12 @@ import (
 	"fmt"
 
 	"github.com/doorward/doorward/internal/unpack"
+	"github.com/doorward/doorward/internal/unpack/stream"
 )
 
 // streamReaders are the readers of compressed streams by the words of headers.
 var streamReaders = map[string]*unpack.Reader{
-	"gzip": unpack.Gzip, "bzip2": unpack.Bzip2, "xz": unpack.XZ, "lzma": unpack.LZMA, "zstd": unpack.Zstd,
+	"gzip": stream.Gzip, "bzip2": stream.Bzip2, "xz": stream.XZ, "lzma": stream.LZMA, "zstd": stream.Zstd,
 }
 
 // decodeStream decodes a whole compressed stream into memory that the budget

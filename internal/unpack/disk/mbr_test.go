@@ -13,6 +13,7 @@ import (
 
 	"github.com/doorward/doorward/internal/testtool"
 	"github.com/doorward/doorward/internal/unpack"
+	"github.com/doorward/doorward/internal/unpack/stream"
 	"github.com/doorward/doorward/internal/unpack/unpacktest"
 )
 
@@ -177,7 +178,7 @@ func TestMBRCorpus(t *testing.T) {
 // unxz is the content of a packed file.
 func unxz(t testing.TB, file string) []byte {
 	t.Helper()
-	o := unpacktest.Open(t, unpack.XZ, file)
+	o := unpacktest.Open(t, stream.XZ, file)
 	b, err := unpack.ReadAll(o.Parts[0].Data, 1<<30)
 	if err != nil {
 		t.Fatal(err)

@@ -3,30 +3,33 @@
 package formats
 
 import (
-	"github.com/doorward/doorward/internal/unpack"
+	"slices"
+
 	"github.com/doorward/doorward/internal/unpack/archive"
+	"github.com/doorward/doorward/internal/unpack/boot"
 	"github.com/doorward/doorward/internal/unpack/disk"
+	"github.com/doorward/doorward/internal/unpack/flash"
 	"github.com/doorward/doorward/internal/unpack/linuxfs"
+	"github.com/doorward/doorward/internal/unpack/stream"
 	"github.com/doorward/doorward/internal/unpack/uefi"
 	"github.com/doorward/doorward/internal/unpack/vendor"
 	"github.com/doorward/doorward/internal/unpack/volume"
 )
 
 // All is every reader of every family.
-var All = join(
+var All = slices.Concat(
 	vendor.List, // what they open begins as what they hold: TRX, uImage, text
-	unpack.List,
-	archive.List,
-	volume.List, // before disk: a disc may have a partition table too
-	disk.List,
+	boot.List,
+	flash.List,
 	linuxfs.List,
+	archive.List,
+	stream.List,
+	disk.List,
 	uefi.List,
-)
+	volume.List,
 
-func join(lists ...[]*unpack.Reader) []*unpack.Reader {
-	var all []*unpack.Reader
-	for _, l := range lists {
-		all = append(all, l...)
-	}
-	return all
-}
+	// Without a magic: tried on what no other opened.
+	boot.Last,
+	vendor.Last,
+	archive.Last,
+)

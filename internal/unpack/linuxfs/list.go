@@ -2,7 +2,8 @@ package linuxfs
 
 import "github.com/doorward/doorward/internal/unpack"
 
-// List holds the readers of this package.
+// List is the readers of this package, in the order in which they are tried.
 var List = []*unpack.Reader{
+	Ext,
 	F2FS,
 }

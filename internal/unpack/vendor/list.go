@@ -56,3 +56,8 @@ var List = []*unpack.Reader{
 	IMX,
 	Kirkwood,
 }
+
+// Last is the readers without a magic, which are tried on what no other opened.
+var Last = []*unpack.Reader{
+	DLink,
+}

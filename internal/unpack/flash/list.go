@@ -1,0 +1,12 @@
+package flash
+
+import "github.com/doorward/doorward/internal/unpack"
+
+// List is the readers of this package, in the order in which they are tried.
+var List = []*unpack.Reader{
+	Cramfs,
+	Squashfs,
+	JFFS2,
+	UBI,
+	UBIFS,
+}

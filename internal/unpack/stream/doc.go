@@ -1,0 +1,2 @@
+// Package stream opens compressed streams.
+package stream
