@@ -64,12 +64,27 @@ func (s *squashfs) chooseMethod() {
 	} else if s.try(named, nil) {
 		return
 	}
+	packed := s.rootPacked()
 	for _, l := range squashLZMAs() {
-		if s.try("lzma", &l) && s.listsRoot() {
+		if len(packed) > l.skip && packed[l.skip] == 0 && s.try("lzma", &l) && s.listsRoot() {
 			return
 		}
 	}
 	s.try(named, nil)
+}
+
+// rootPacked is the start of the packed block that has the root's inode;
+// nothing if it is not packed, for then no method makes a difference.
+func (s *squashfs) rootPacked() []byte {
+	at := int64(s.super.InodeTable) + int64(s.super.Root>>16)
+	head := ReadSome(s.data, at, 16)
+	if len(head) < 16 || s.lengths.Uint16(head)&0x8000 != 0 {
+		return nil
+	}
+	if s.marked() {
+		return head[3:]
+	}
+	return head[2:]
 }
 
 // try takes a method and says if the root folder's inode can be read by it.
@@ -103,7 +118,9 @@ func squashLZMAs() []squashLZMA {
 	list := []squashLZMA{{0, 0x5d, false}, {13, 0, true}, {5, 0, true}, {9, 0, true}, {1, 0, true}, {4, 0x5d, false}}
 	for _, skip := range []int{0, 4, 1, 2, 3, 5, 8} {
 		for props := range byte(9 * 5 * 5) {
-			list = append(list, squashLZMA{skip, props, false})
+			if props%9+props/9%5 <= 4 { // more than that costs packers too much memory
+				list = append(list, squashLZMA{skip, props, false})
+			}
 		}
 	}
 	return list

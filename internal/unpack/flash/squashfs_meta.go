@@ -26,7 +26,7 @@ func (s *squashfs) metaBlock(at int64) ([]byte, int64, error) {
 	stored := size&0x8000 != 0
 	size &= 0x7fff
 	from := at + 2
-	if s.super.Major < 4 && s.super.Flags&squashMarked != 0 {
+	if s.marked() {
 		from++
 	}
 	if size == 0 || size > squashMetaSize || from+size > s.end {

@@ -16,6 +16,8 @@ const squashSuperMax = 119
 // block.
 const squashMarked = 0x4
 
+func (s *squashfs) marked() bool { return s.super.Major < 4 && s.super.Flags&squashMarked != 0 }
+
 // parseSuper reads the superblock of any version. The byte order is the one
 // in which the version makes sense, whatever the vendor's magic.
 func (s *squashfs) parseSuper(head []byte) bool {
