@@ -9,4 +9,10 @@ var List = []*unpack.Reader{
 	JFFS2,
 	UBI,
 	UBIFS,
+	YAFFS,
+}
+
+// Last is the readers without a magic, tried on what no other opened.
+var Last = []*unpack.Reader{
+	YAFFSRaw,
 }

@@ -77,7 +77,7 @@ func (s *squashfs) chooseMethod() {
 // nothing if it is not packed, for then no method makes a difference.
 func (s *squashfs) rootPacked() []byte {
 	at := int64(s.super.InodeTable) + int64(s.super.Root>>16)
-	head := ReadSome(s.data, at, 16)
+	head := unpack.ReadSome(s.data, at, 16)
 	if len(head) < 16 || s.lengths.Uint16(head)&0x8000 != 0 {
 		return nil
 	}

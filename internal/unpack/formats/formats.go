@@ -30,6 +30,7 @@ var All = slices.Concat(
 
 	// Without a magic: tried on what no other opened.
 	boot.Last,
+	flash.Last,
 	vendor.Last,
 	archive.Last,
 )
