@@ -85,7 +85,7 @@ func openF2FS(in *unpack.Input) (*unpack.Object, error) {
 		g.Damage(fmt.Errorf("f2fs: the journal of the node table: %w", err))
 	}
 	f.notes(o)
-	f.walk(g)
+	walk("f2fs", "", uint64(le.Uint32(f.super[96:])), func(n uint64) (inode, error) { return f.inode(uint32(n)) }, g)
 	g.Finish(o)
 	return o, nil
 }

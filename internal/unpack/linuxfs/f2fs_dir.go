@@ -17,7 +17,7 @@ const (
 
 // list calls found with every name of a folder, until it returns false. The
 // levels of hash buckets lie one behind the other; all blocks are read.
-func (i *f2fsInode) list(found func(name string, ino uint32) bool) error {
+func (i *f2fsInode) list(found func(name string, number uint64) bool) error {
 	if i.inline&f2fsInlineDentry != 0 {
 		_, err := i.names(i.inner(), found)
 		return err
@@ -62,7 +62,7 @@ func (i *f2fsInode) list(found func(name string, ino uint32) bool) error {
 
 // names reads a block of names: a bitmap of slots in use, the entries, the
 // names in slots of eight bytes.
-func (i *f2fsInode) names(p []byte, found func(string, uint32) bool) (more bool, err error) {
+func (i *f2fsInode) names(p []byte, found func(string, uint64) bool) (more bool, err error) {
 	slots := len(p) * 8 / ((f2fsDentry+f2fsSlot)*8 + 1)
 	entries := p[len(p)-(f2fsDentry+f2fsSlot)*slots:]
 	names := entries[f2fsDentry*slots:]
@@ -80,7 +80,10 @@ func (i *f2fsInode) names(p []byte, found func(string, uint32) bool) (more bool,
 		if !i.nameChecked(name, le.Uint32(e)) {
 			return true, errors.New("a name with a wrong hash")
 		}
-		if name != "." && name != ".." && !found(name, le.Uint32(e[4:])) {
+		if i.encrypted && name != "." && name != ".." {
+			name = fmt.Sprintf("encrypted-%x", name)
+		}
+		if !found(name, uint64(le.Uint32(e[4:]))) {
 			return false, nil
 		}
 		at += (n + f2fsSlot - 1) / f2fsSlot
@@ -134,77 +137,20 @@ func teaRound(state *[2]uint32, in *[4]uint32) {
 	state[1] += b1
 }
 
-type f2fsFolder struct {
-	path  string
-	inode *f2fsInode
-}
-
-// walk lists all folders from the root on, each once.
-func (f *f2fs) walk(g *unpack.Gatherer) {
-	number := le.Uint32(f.super[96:])
-	root, err := f.inode(number)
-	if err == nil && !root.mode.IsDir() {
-		err = errors.New("it is no folder")
-	}
-	if err != nil {
-		g.Damage(fmt.Errorf("f2fs: root folder: %w", err))
-		return
-	}
-	g.Add(f.entry(".", root, g))
-	seen := map[uint32]bool{number: true}
-	todo := []f2fsFolder{{"", root}}
-	for len(todo) > 0 && !g.Stop() {
-		d := todo[len(todo)-1]
-		todo = append(todo[:len(todo)-1], f.folder(d, seen, g)...)
-	}
-}
-
-// folder adds the entries of a folder and returns the folders in it.
-func (f *f2fs) folder(d f2fsFolder, seen map[uint32]bool, g *unpack.Gatherer) (sub []f2fsFolder) {
-	err := d.inode.list(func(name string, number uint32) bool {
-		if d.inode.encrypted {
-			name = fmt.Sprintf("encrypted-%x", name)
-		}
-		p, err := unpack.JoinName(d.path, name)
-		if err != nil {
-			g.Damage(fmt.Errorf("f2fs: %w", err))
-		}
-		inode, err := f.inode(number)
-		if err != nil {
-			err = fmt.Errorf("f2fs: %q: %w", p, err)
-			g.Damage(err)
-			return g.Add(unpack.Entry{Path: p, Inode: uint64(number), Err: err})
-		}
-		if inode.mode.IsDir() {
-			if seen[number] {
-				g.Damage(fmt.Errorf("f2fs: folder %q is in the tree already: a loop", p))
-				return !g.Stop()
-			}
-			seen[number] = true
-			sub = append(sub, f2fsFolder{p, inode})
-		}
-		return g.Add(f.entry(p, inode, g))
-	})
-	if err != nil {
-		g.Damage(fmt.Errorf("f2fs: folder %q: %w", "/"+d.path, err))
-	}
-	return sub
-}
+func (i *f2fsInode) isDir() bool { return i.mode.IsDir() }
 
 // entry makes an entry of an inode.
-func (f *f2fs) entry(p string, i *f2fsInode, g *unpack.Gatherer) unpack.Entry {
-	e := unpack.Entry{Path: p, Mode: i.mode, UID: int(le.Uint32(i.raw[4:])), GID: int(le.Uint32(i.raw[8:])), ModTime: i.modTime(), Order: i.place()}
+func (i *f2fsInode) entry(p string) (e unpack.Entry, err error) {
+	e = unpack.Entry{Path: p, Mode: i.mode, UID: int(le.Uint32(i.raw[4:])), GID: int(le.Uint32(i.raw[8:])), ModTime: i.modTime(), Order: i.place()}
 	if !i.mode.IsDir() {
 		e.Inode = uint64(i.number)
 	}
-	var err error
 	if e.Xattrs, err = i.xattrs(); err != nil {
-		g.Damage(fmt.Errorf("f2fs: extended attributes of %q: %w", p, err))
+		err = fmt.Errorf("extended attributes: %w", err)
 	}
 	switch {
 	case i.encrypted && (i.mode.IsRegular() || i.mode&fs.ModeSymlink != 0):
-		e.Err = fmt.Errorf("f2fs: %q: %w", p, unpack.ErrEncrypted)
-		return e
+		e.Err = unpack.ErrEncrypted
 	case i.mode.IsRegular():
 		if i.size > 0 {
 			e.Data, e.Err = i.open()
@@ -214,11 +160,7 @@ func (f *f2fs) entry(p string, i *f2fsInode, g *unpack.Gatherer) unpack.Entry {
 	case i.mode&fs.ModeDevice != 0:
 		e.Major, e.Minor = i.device()
 	}
-	if e.Err != nil {
-		e.Err = fmt.Errorf("f2fs: %q: %w", p, e.Err)
-		g.Damage(e.Err)
-	}
-	return e
+	return e, err
 }
 
 // place is where the content starts.

@@ -6,4 +6,5 @@ import "github.com/doorward/doorward/internal/unpack"
 var List = []*unpack.Reader{
 	Ext,
 	F2FS,
+	XFS,
 }
