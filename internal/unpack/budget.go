@@ -41,7 +41,7 @@ func (l Limits) Or() Limits {
 // ErrLimit is wrapped by every error that a limit caused.
 var ErrLimit = errors.New("limit")
 
-// ratioFree is how much a stream may expand before its ratio is looked at:
+// RatioFree is how much a stream may expand before its ratio is looked at:
 // small runs of zeros have absurd ratios and harm nobody.
 const RatioFree = 64 << 20
 

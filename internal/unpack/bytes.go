@@ -65,7 +65,10 @@ func ReadAll(b Bytes, limit int64) ([]byte, error) {
 		n, err := b.ReadAt(grown[at:], int64(at))
 		out = grown[:at+n]
 		if int64(len(out)) == b.Size() {
-			return out, nil
+			if err == io.EOF {
+				err = nil
+			}
+			return out, err // a wrong checksum shows when all is read
 		}
 		if err == nil {
 			err = io.ErrUnexpectedEOF

@@ -239,7 +239,10 @@ func (x *explorer) leaf(c *Content, data Bytes, w *work, raw bool) {
 	class := classifyBytes(data)
 	c.Type, c.Entropy = class.Type, class.Entropy
 	switch c.Type {
-	case TypeText, TypeScript, TypeELF, TypePE, TypeMachO, TypeMedia, TypePadding:
+	case TypeELF, TypePE, TypeMachO, TypeScript:
+		x.carried(c, data, w)
+		return
+	case TypeText, TypeMedia, TypePadding:
 		return
 	}
 	if (raw || c.Size >= 4096) && x.carve(c, data, w) {
@@ -251,6 +254,21 @@ func (x *explorer) leaf(c *Content, data Bytes, w *work, raw bool) {
 	}
 }
 
+// carried explores what a program or a script carries besides itself: an
+// archive behind its end, a payload in a section. To the detectors it stays
+// what it is.
+func (x *explorer) carried(c *Content, data Bytes, w *work) {
+	head := ReadSome(data, 0, 4096)
+	for _, r := range x.readers {
+		if !r.Program || !r.Fits(data, head) {
+			continue
+		}
+		if o := x.openOne(r, data, true, nil); o != nil {
+			x.openParts(c, r.Name, o, w)
+		}
+	}
+}
+
 // packedEntropy is the entropy, in bits per byte, from which a file of a tree is
 // taken for packed: tables reach 7.5.
 const packedEntropy = 7.8
@@ -258,7 +276,7 @@ const packedEntropy = 7.8
 // tryReaders opens bytes that start with an object, and whatever follows it.
 func (x *explorer) tryReaders(c *Content, data Bytes, head []byte, w *work) bool {
 	for _, r := range x.readers {
-		if !r.Fits(data, head) {
+		if r.Program || !r.Fits(data, head) {
 			continue
 		}
 		o := x.openOne(r, data, true, nil)
@@ -295,17 +313,22 @@ func (x *explorer) openOne(r *Reader, data Bytes, whole bool, find func(string, 
 
 // open explores what an object holds.
 func (x *explorer) open(c *Content, w *work) {
-	o := c.Object
+	if len(c.Object.Entries) > 0 || c.Object.System {
+		x.openTree(c, w)
+	}
+	x.openParts(c, c.Reader, c.Object, w)
+}
+
+// openParts explores the parts of an object, and notes what it could not read.
+// reader names the steps to them.
+func (x *explorer) openParts(c *Content, reader string, o *Object, w *work) {
 	c.Gaps = append(c.Gaps, o.Gaps...)
 	if o.Err != nil {
 		c.Gaps = append(c.Gaps, Gap{Offset: 0, Size: 0, Reason: ReasonOf(o.Err), Note: o.Err.Error()})
 	}
-	if len(o.Entries) > 0 || o.System {
-		x.openTree(c, w)
-	}
 	base := len(c.Children)
 	for _, p := range o.Parts {
-		step := c.Reader
+		step := reader
 		if p.Name != "" {
 			step += ":" + p.Name
 		} else {
@@ -318,7 +341,7 @@ func (x *explorer) open(c *Content, w *work) {
 			n := c.Children[base+i]
 			n.Size = p.Data.Size()
 			if p.Object != nil {
-				x.fillOpened(n, p.Data, region{0, &Reader{Name: c.Reader}, p.Object}, w)
+				x.fillOpened(n, p.Data, region{0, &Reader{Name: reader}, p.Object}, w)
 				return
 			}
 			x.fillOrNote(n, p.Data, w, w.raw || p.Name != "")

@@ -27,6 +27,14 @@ type Reader struct {
 	// could not tell a false magic from a true one.
 	Carve bool
 
+	// Program is for readers of what programs carry besides themselves: an
+	// archive behind their end, a payload in a section. Open sees every program
+	// (ELF, PE, Mach-O) and every script that no other reader opens, gives what
+	// it finds as parts and gaps, and ErrNotThis if there is nothing, which it
+	// must tell fast: it is called for each program of a product. To the
+	// detectors the content stays a program.
+	Program bool
+
 	// Block is for formats without a magic that stand at the start of a flash
 	// block or sector: the carver shows it every aligned piece of blockSize
 	// bytes (shorter at the end), and it says, fast, if an object could start

@@ -10,6 +10,7 @@ var List = []*unpack.Reader{
 	OCI, // before Tar, which it is too
 	Tar,
 	RPM,
+	SevenZip,
 	Zip,
 }
 

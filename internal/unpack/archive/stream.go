@@ -37,4 +37,7 @@ func decodeStream(in *unpack.Input, method string, data unpack.Bytes) (unpack.Sl
 	return out, o.Err
 }
 
-var errDamaged = errors.New("damaged")
+var (
+	errDamaged = errors.New("damaged")
+	errShort   = errors.New("the packed data end too early")
+)

@@ -17,7 +17,7 @@ import (
 // Zip opens zip archives, Android packages and Java archives among them.
 var Zip = &unpack.Reader{
 	Name:   "zip",
-	Doc:    "zip archives, zip64 and those of unknown sizes (data descriptors) too; stored, deflate, bzip2, lzma, zstd, xz.",
+	Doc:    "zip archives, zip64 and those of unknown sizes (data descriptors) too; stored, deflate, deflate64, bzip2, lzma, zstd, xz.",
 	Magics: []unpack.Magic{{At: 0, Bytes: zipLocal}},
 	Carve:  true,
 	Open:   openZip,

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/doorward/doorward/internal/unpack"
+	"github.com/doorward/doorward/internal/unpack/deflate64"
 	"github.com/doorward/doorward/internal/unpack/lzma"
 	"github.com/klauspost/compress/flate"
 )
@@ -21,6 +22,10 @@ var zipDecoders = map[uint16]func(packed unpack.Bytes, size int64) (io.Reader, e
 		r, _ := unpack.SourceOf(packed)
 		return flate.NewReader(r), nil
 	},
+	9: zipWhole(func(src, dst []byte) (int, error) {
+		n, _, err := deflate64.Decode(dst, src)
+		return n, err
+	}),
 	12: func(packed unpack.Bytes, _ int64) (io.Reader, error) {
 		r, _ := unpack.SourceOf(packed)
 		return bzip2.NewReader(r), nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/doorward/doorward/internal/unpack/archive"
 	"github.com/doorward/doorward/internal/unpack/boot"
+	"github.com/doorward/doorward/internal/unpack/bundle"
 	"github.com/doorward/doorward/internal/unpack/disk"
 	"github.com/doorward/doorward/internal/unpack/flash"
 	"github.com/doorward/doorward/internal/unpack/linuxfs"
@@ -27,6 +28,7 @@ var All = slices.Concat(
 	disk.List,
 	uefi.List,
 	volume.List,
+	bundle.List,
 
 	// Without a magic: tried on what no other opened.
 	boot.Last,

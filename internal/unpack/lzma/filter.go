@@ -19,6 +19,7 @@ const (
 	filterARMThumb = 0x08
 	filterSPARC    = 0x09
 	filterARM64    = 0x0a
+	filterRISCV    = 0x0b
 	filterLZMA2    = 0x21
 )
 
@@ -34,13 +35,23 @@ func parseFilter(id uint64, props []byte) (filter, error) {
 	switch {
 	case id == filterDelta && len(props) == 1:
 		f.delta = int(props[0]) + 1
-	case id >= filterX86 && id <= filterARM64 && len(props) == 4:
+	case id >= filterX86 && id <= filterRISCV && len(props) == 4:
 		f.start = binary.LittleEndian.Uint32(props)
-	case id >= filterX86 && id <= filterARM64 && len(props) == 0:
+	case id >= filterX86 && id <= filterRISCV && len(props) == 0:
 	default:
 		return f, fmt.Errorf("%w 0x%x", ErrFilter, id)
 	}
 	return f, nil
+}
+
+// Unfilter takes a branch or delta filter off whole content. Ids and properties
+// are those of the xz format, which 7z shares.
+func Unfilter(id uint64, props, b []byte) error {
+	f, err := parseFilter(id, props)
+	if err == nil {
+		f.undo(b)
+	}
+	return err
 }
 
 // undo takes the filter off a whole block. The branch filters turn absolute
@@ -66,6 +77,8 @@ func (f filter) undo(b []byte) {
 		undoSPARC(b, f.start)
 	case filterARM64:
 		undoARM64(b, f.start)
+	case filterRISCV:
+		undoRISCV(b, f.start)
 	}
 }
 
@@ -223,3 +236,42 @@ func undoIA64(b []byte, start uint32) {
 // UndoX86 takes the filter for x86 programs off a whole stream that starts at
 // position 0, as the LZMA SDK's Bra86 does.
 func UndoX86(b []byte) { undoX86(b, 0) }
+
+// undoRISCV handles JAL, and AUIPC with the instruction behind it, whose
+// immediate is the lower part of one address. The filter exchanges the two
+// registers' places, so that a pair whose AUIPC writes x0 or x2 is a marked one.
+func undoRISCV(b []byte, start uint32) {
+	le := binary.LittleEndian
+	for i := 0; i+8 <= len(b); i += 2 {
+		switch {
+		case b[i] == 0xef && b[i+1]&0x0d == 0:
+			b1, b2, b3 := uint32(b[i+1]), uint32(b[i+2]), uint32(b[i+3])
+			addr := (b1&0xf0<<13 | b2<<9 | b3<<1) - (start + uint32(i))
+			b[i+1] = byte(b1&0x0f | addr>>8&0xf0)
+			b[i+2] = byte(addr>>16&0x0f | addr>>7&0x10 | addr<<4&0xe0)
+			b[i+3] = byte(addr>>4&0x7f | addr>>13&0x80)
+			i += 2
+		case b[i]&0x7f == 0x17:
+			first, second := le.Uint32(b[i:]), le.Uint32(b[i+4:])
+			if first&0xe80 != 0 {
+				if (first<<8^(second-3))&0xf8003 != 0 {
+					i += 4
+					continue
+				}
+				addr := first&0xfffff000 + second>>20
+				first, second = 0x17|2<<7|second<<12, addr
+			} else {
+				register := first >> 27
+				if (first-0x3117)<<18 >= register&0x1d {
+					i += 2
+					continue
+				}
+				addr := binary.BigEndian.Uint32(b[i+4:]) - (start + uint32(i))
+				first, second = 0x17|register<<7|(addr+0x800)&0xfffff000, first>>12|addr<<20
+			}
+			le.PutUint32(b[i:], first)
+			le.PutUint32(b[i+4:], second)
+			i += 6
+		}
+	}
+}

@@ -1,0 +1,292 @@
+// Package deflate64 decodes Deflate64, PKWARE's variant of deflate with a window
+// of 64 KiB, lengths up to 65538 and two more distance codes.
+package deflate64
+
+import (
+	"errors"
+	"math/bits"
+)
+
+// Errors of Decode.
+var (
+	ErrInput   = errors.New("deflate64: the packed data end too early")
+	ErrOutput  = errors.New("deflate64: more unpacked bytes than expected")
+	ErrCorrupt = errors.New("deflate64: damaged data")
+)
+
+const (
+	window   = 64 << 10
+	maxBits  = 15
+	fastBits = 9
+)
+
+// code is a canonical Huffman code: short codes by table, longer ones by
+// counting (RFC 1951, 3.2.2).
+type code struct {
+	fast    [1 << fastBits]uint16 // symbol<<4 | length
+	count   [maxBits + 1]int
+	symbols [288]uint16
+}
+
+// set builds the code of given lengths. It refuses those that claim more codes
+// than there are.
+func (c *code) set(lengths []byte) bool {
+	c.count = [maxBits + 1]int{}
+	for _, n := range lengths {
+		c.count[n]++
+	}
+	c.count[0] = 0
+	left := 1
+	var offset, next [maxBits + 2]int
+	for n := 1; n <= maxBits; n++ {
+		if left = left<<1 - c.count[n]; left < 0 {
+			return false
+		}
+		offset[n+1] = offset[n] + c.count[n]
+		next[n+1] = (next[n] + c.count[n]) << 1
+	}
+	clear(c.fast[:])
+	for s, n := range lengths {
+		if n == 0 {
+			continue
+		}
+		c.symbols[offset[n]] = uint16(s)
+		offset[n]++
+		value := next[n]
+		next[n]++
+		if n <= fastBits {
+			reversed := int(bits.Reverse16(uint16(value)) >> (16 - n))
+			for i := reversed; i < 1<<fastBits; i += 1 << n {
+				c.fast[i] = uint16(s)<<4 | uint16(n)
+			}
+		}
+	}
+	return true
+}
+
+type decoder struct {
+	src  []byte
+	at   int
+	hold uint64
+	have uint
+	bad  error
+
+	lengths, distances code
+}
+
+// need makes n bits available, zeros behind the end.
+func (d *decoder) need(n uint) {
+	for d.have < n {
+		if d.at < len(d.src) {
+			d.hold |= uint64(d.src[d.at]) << d.have
+		} else if d.at > len(d.src)+4 {
+			d.bad = ErrInput
+		}
+		d.at++
+		d.have += 8
+	}
+}
+
+func (d *decoder) bits(n uint) int {
+	d.need(n)
+	v := int(d.hold & (1<<n - 1))
+	d.hold >>= n
+	d.have -= n
+	return v
+}
+
+func (d *decoder) symbol(c *code) int {
+	d.need(maxBits)
+	if e := c.fast[d.hold&(1<<fastBits-1)]; e != 0 {
+		d.hold >>= e & 15
+		d.have -= uint(e & 15)
+		return int(e >> 4)
+	}
+	value, first, index := 0, 0, 0
+	for n := 1; n <= maxBits; n++ {
+		value |= int(d.hold >> (n - 1) & 1)
+		if count := c.count[n]; value-count < first {
+			d.hold >>= n
+			d.have -= uint(n)
+			return int(c.symbols[index+value-first])
+		} else {
+			index += count
+			first = (first + count) << 1
+			value <<= 1
+		}
+	}
+	d.bad = ErrCorrupt
+	return 0
+}
+
+// Decode unpacks src into dst. It returns how many bytes it wrote and how many
+// of src it took, with the error that ended it before.
+func Decode(dst, src []byte) (n, used int, err error) {
+	d := &decoder{src: src}
+	for {
+		last := d.bits(1)
+		switch d.bits(2) {
+		case 0:
+			n, err = d.stored(dst, n)
+		case 1:
+			d.fixed()
+			n, err = d.block(dst, n)
+		case 2:
+			if err = d.dynamic(); err == nil {
+				n, err = d.block(dst, n)
+			}
+		default:
+			err = ErrCorrupt
+		}
+		if err == nil {
+			err = d.bad
+		}
+		used = d.at - int(d.have/8)
+		if err == nil && used > len(src) {
+			err = ErrInput
+		}
+		if err != nil || last == 1 {
+			return n, min(used, len(src)), err
+		}
+	}
+}
+
+func (d *decoder) stored(dst []byte, n int) (int, error) {
+	d.bits(d.have % 8)
+	size := d.bits(16)
+	if d.bits(16) != size^0xffff {
+		return n, ErrCorrupt
+	}
+	d.at -= int(d.have / 8)
+	d.hold, d.have = 0, 0
+	if d.at > len(d.src) || size > len(d.src)-d.at {
+		return n, ErrInput
+	}
+	if size > len(dst)-n {
+		return n, ErrOutput
+	}
+	copy(dst[n:], d.src[d.at:d.at+size])
+	d.at += size
+	return n + size, nil
+}
+
+func (d *decoder) fixed() {
+	var l [288]byte
+	for i := range l {
+		switch {
+		case i < 144:
+			l[i] = 8
+		case i < 256:
+			l[i] = 9
+		case i < 280:
+			l[i] = 7
+		default:
+			l[i] = 8
+		}
+	}
+	d.lengths.set(l[:])
+	var dist [32]byte
+	for i := range dist {
+		dist[i] = 5
+	}
+	d.distances.set(dist[:])
+}
+
+var order = [19]byte{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
+
+func (d *decoder) dynamic() error {
+	lits, dists, lens := d.bits(5)+257, d.bits(5)+1, d.bits(4)+4
+	var l [288 + 32]byte
+	for _, i := range order[:lens] {
+		l[i] = byte(d.bits(3))
+	}
+	if lits > 288 || !d.lengths.set(l[:19]) {
+		return ErrCorrupt
+	}
+	clear(l[:19])
+	for i := 0; i < lits+dists; {
+		s := d.symbol(&d.lengths)
+		if d.bad != nil {
+			return d.bad
+		}
+		repeat, value := 1, byte(s)
+		switch s {
+		case 16:
+			if i == 0 {
+				return ErrCorrupt
+			}
+			repeat, value = 3+d.bits(2), l[i-1]
+		case 17:
+			repeat, value = 3+d.bits(3), 0
+		case 18:
+			repeat, value = 11+d.bits(7), 0
+		}
+		if i+repeat > lits+dists {
+			return ErrCorrupt
+		}
+		for range repeat {
+			l[i] = value
+			i++
+		}
+	}
+	if l[256] == 0 || !d.lengths.set(l[:lits]) || !d.distances.set(l[lits:lits+dists]) {
+		return ErrCorrupt
+	}
+	return nil
+}
+
+// block decodes up to the end symbol.
+func (d *decoder) block(dst []byte, n int) (int, error) {
+	for {
+		s := d.symbol(&d.lengths)
+		if d.bad != nil {
+			return n, d.bad
+		}
+		if s < 256 {
+			if n == len(dst) {
+				return n, ErrOutput
+			}
+			dst[n] = byte(s)
+			n++
+			continue
+		}
+		if s == 256 {
+			return n, nil
+		}
+		length, ok := d.length(s)
+		distance := d.distance(d.symbol(&d.distances))
+		switch {
+		case d.bad != nil:
+			return n, d.bad
+		case !ok || distance > n || distance > window:
+			return n, ErrCorrupt
+		case length > len(dst)-n:
+			return n, ErrOutput
+		}
+		for range length {
+			dst[n] = dst[n-distance]
+			n++
+		}
+	}
+}
+
+func (d *decoder) length(s int) (int, bool) {
+	switch s -= 257; {
+	case s < 8:
+		return 3 + s, true
+	case s < 28:
+		extra := uint(s/4 - 1)
+		return 3 + (4+s%4)<<extra + d.bits(extra), true
+	case s == 28:
+		return 3 + d.bits(16), true
+	}
+	return 0, false
+}
+
+func (d *decoder) distance(s int) int {
+	if s < 4 {
+		return 1 + s
+	}
+	extra := uint(s/2 - 1)
+	return 1 + (2+s%2)<<extra + d.bits(extra)
+}
