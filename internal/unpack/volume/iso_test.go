@@ -55,6 +55,7 @@ func sampleFor(t testing.TB, command string) string {
 	}
 	if strings.Contains(command, "-J") || strings.Contains(command, "-udf") {
 		os.Remove(filepath.Join(dir, "odd/b\xfcro"))
+		os.Remove(filepath.Join(dir, "odd/new\nline"))
 	}
 	return dir
 }
