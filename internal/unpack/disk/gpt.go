@@ -89,6 +89,9 @@ func readGPT(data unpack.Bytes, ss, at int64) (*gptHeader, error) {
 // neither is whole, the first header's entries are taken as they are, and said
 // to be damaged.
 func openGPT(in *unpack.Input, lost bool) (*unpack.Object, error) {
+	if isISO(in.Data) {
+		return nil, unpack.ErrNotThis // a disc that can be started from a stick too
+	}
 	var damaged *gptHeader
 	var why error
 	for _, ss := range []int64{512, 4096} {

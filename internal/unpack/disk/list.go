@@ -5,9 +5,14 @@ import "github.com/doorward/doorward/internal/unpack"
 // List holds the readers of this package, in the order in which they are tried
 // where several could open the same bytes.
 var List = []*unpack.Reader{
+	AndroidBoot,
+	AndroidVendorBoot,
+	AndroidSparse,
 	ExFAT,
 	FAT, // before MBR: its boot sector ends like one
 	GPT, // before MBR, which protects it
 	MBR,
-	GPTBackup,
 }
+
+// Last holds those without a magic, for what nothing else opens.
+var Last = []*unpack.Reader{GPTBackup}

@@ -35,4 +35,5 @@ var All = slices.Concat(
 	flash.Last,
 	vendor.Last,
 	archive.Last,
+	disk.Last,
 )
