@@ -6,5 +6,7 @@ import "github.com/doorward/doorward/internal/unpack"
 var List = []*unpack.Reader{
 	ISO9660, // before UDF and partition tables, which it may be too
 	UDF,
+	NTFS,
+	BitLocker,
 	Zisofs,
 }
