@@ -46,7 +46,7 @@ func kindOf(p *product.Product) string {
 		return "program"
 	case c.Type.IsText():
 		return "text"
-	case c.Type == unpack.TypeCarved:
+	case c.Type == unpack.TypeCarved, c.Type == unpack.TypeCode && c.Object != nil:
 		return "firmware"
 	case c.Type == unpack.TypeObject:
 		for _, v := range p.Volumes {

@@ -2,6 +2,10 @@ package unpack
 
 import "encoding/binary"
 
+// CodeArch names the architecture of raw machine code, as classification does;
+// "" if the bytes are not mostly code.
+func CodeArch(b []byte) string { return codeArch(b) }
+
 // codeArch names the architecture of raw machine code by instructions that
 // every function has (returns, calls, stack frames) and that are rare by
 // chance. It returns "" if no architecture has enough of them.
@@ -53,6 +57,13 @@ var archMarks = []archMark{
 	{"thumb", 2, 0.04, func(w []byte) bool {
 		v := binary.LittleEndian.Uint16(w)
 		return v == 0x4770 || v&0xff00 == 0xb500 || v&0xff00 == 0xbd00 || v&0xf800 == 0xf000 && w[3]&0xd0 == 0xd0
+	}},
+	{"riscv", 2, 0.035, func(w []byte) bool { // of compressed instructions: ret, frames, saved registers
+		switch binary.LittleEndian.Uint16(w) {
+		case 0x8082, 0x1101, 0x1141, 0x7179, 0x7139, 0x6105, 0x0141, 0xec06, 0xe822, 0xe426, 0xe406, 0xe022, 0x60e2, 0x6442, 0x64a2, 0x60a2, 0x6402, 0xc606, 0xc422, 0x40b2, 0x4422:
+			return true
+		}
+		return false
 	}},
 	{"x86", 1, 0.012, func(w []byte) bool {
 		return w[0] == 0xc3 && (w[1] == 0x90 || w[1] == 0x55 || w[1] == 0x66 || w[1] == 0xcc) || w[0] == 0x55 && w[1] == 0x89 && w[2] == 0xe5 || w[0] == 0x48 && w[1] == 0x89 || w[0] == 0xe8 && (w[3] == 0 || w[3] == 0xff)

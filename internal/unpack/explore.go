@@ -313,6 +313,9 @@ func (x *explorer) openOne(r *Reader, data Bytes, whole bool, find func(string, 
 
 // open explores what an object holds.
 func (x *explorer) open(c *Content, w *work) {
+	if c.Object.Type != "" {
+		c.Type = c.Object.Type
+	}
 	if len(c.Object.Entries) > 0 || c.Object.System {
 		x.openTree(c, w)
 	}

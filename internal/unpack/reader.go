@@ -98,6 +98,11 @@ type Object struct {
 	// without a name).
 	Parts []Part
 
+	// Type is set if the bytes are something besides what lies within: the machine
+	// code of a boot loader or of a microcontroller, which is searched for texts
+	// like a program. Otherwise they are an object only.
+	Type Type
+
 	Gaps []Gap // what could not be read
 	Err  error // what went wrong after the decoded part; nil if all is well
 }
