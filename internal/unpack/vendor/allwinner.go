@@ -29,17 +29,19 @@ var EGON = &unpack.Reader{
 		if s += 0x5f0a6c39 - uint32(h.u32(12)); err != nil || int64(s) != h.u32(12) {
 			return nil, unpack.ErrNotThis
 		}
-		g := newImage(in, "egon "+string(h.b[4:12]), size, 0)
+		g := newImage(in, "egon "+string(h.b[4:12]), size, egonHeader)
 		if string(h.b[20:23]) == "SPL" {
 			g.info("loader", fmt.Sprintf("U-Boot SPL, header version %d", h.b[23]))
 			if at := h.u32(32); at > 0 && at < 1024 {
 				g.info("device tree", clean(unpack.ReadSome(in.Data, at, 64)))
 			}
 		}
-		g.part("code", "bootloader", 0, size, nil)
+		g.part("code", "bootloader", egonHeader, size-egonHeader, nil)
 		return g.finish(), nil
 	},
 }
+
+const egonHeader = 32
 
 // wordSum adds the little-endian 32-bit words.
 func wordSum(data unpack.Bytes, off, n int64) (s uint32, err error) {

@@ -221,7 +221,7 @@ func makeImages(t testing.TB) []sample {
 	imx := run("-T imximage -n imx.cfg -a 0x87800000 -e 0x87800000")
 	list = append(list, sample{name: "imx", reader: IMX, image: imx, unchecked: true, parts: map[string][]byte{"configuration": imx[44:60], "bootloader": imx[0xc00:]}})
 	egon := run("-T sunxi_egon")
-	list = append(list, sample{name: "egon", reader: EGON, image: egon, unchecked: true, parts: map[string][]byte{"code": egon}, info: map[string]string{"loader": "U-Boot SPL, header version 1"}})
+	list = append(list, sample{name: "egon", reader: EGON, image: egon, unchecked: true, parts: map[string][]byte{"code": egon[32:]}, info: map[string]string{"loader": "U-Boot SPL, header version 1"}})
 	for chip, tag := range map[string]string{"rk3188": "RK31", "rk3288": "RK32", "rk3399": "RK33"} {
 		b := run("-T rksd -n " + chip)
 		// The tool puts a tag before the loader, in place of its first word.
