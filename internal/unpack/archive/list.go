@@ -11,7 +11,6 @@ var List = []*unpack.Reader{
 	Tar,
 	RPM,
 	SevenZip,
-	Cab,
 	Zip,
 }
 

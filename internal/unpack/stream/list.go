@@ -10,8 +10,6 @@ var List = []*unpack.Reader{
 	Zstd,
 	LZ4,
 	LZO,
-	Lzip,
-	Compress,
 	LZMA,
 	Zlib,
 }

@@ -1,0 +1,220 @@
+package boot
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/doorward/doorward/internal/unpack"
+)
+
+// BootLoader opens the raw machine code of boot loaders that say who they are.
+// It has no header and no length: it starts as vectors or a jump do, holds the
+// banner of a known loader, and ends where erased flash or a known image
+// starts at a flash page. Device trees and default environments in it are parts.
+var BootLoader = &unpack.Reader{
+	Name:    "bootloader",
+	Doc:     "raw boot loaders (U-Boot, SPL, TPL, barebox, RedBoot, CFE, TF-A, OpenSBI, Breed) by their banner: version, build, architecture, device trees, default environment",
+	Limits:  "the code itself is not taken apart; its end is known by what follows it only",
+	Checked: "U-Boot for QEMU of Debian (8 boards), alone and in flash images",
+	Block:   startsBoot,
+	Open:    openBootLoader,
+}
+
+const (
+	bootPage = 4096
+	maxBoot  = 4 << 20
+)
+
+// startsBoot says that bytes start as boot code does: a branch over a header
+// or into vectors.
+func startsBoot(b []byte) bool {
+	if len(b) < 32 {
+		return false
+	}
+	le, be := func(i int) uint32 { return binary.LittleEndian.Uint32(b[4*i:]) }, func(i int) uint32 { return binary.BigEndian.Uint32(b[4*i:]) }
+	for _, w := range []func(int) uint32{le, be} {
+		switch first := w(0); {
+		case first>>24 == 0xea && (w(1)>>24 == 0xe5 || w(1)>>24 == 0xea) && (w(5)>>24 == 0xe5 || w(5)>>24 == 0xea || w(5)>>24 == 0xe3): // arm
+			return true
+		case first>>26 == 5 && (w(1) == 0xd503201f || w(1) == 0): // aarch64
+			return true
+		case first>>16 == 0x1000 && first&0xffff != 0 && w(1) == 0, first>>26 == 2 && w(1) == 0 && first&0x3ffffff != 0: // mips: b, j
+			return true
+		case first == 0x27051956 && string(b[4:11]) == "U-Boot ": // powerpc
+			return true
+		}
+	}
+	return false
+}
+
+// bootBanner is what one of the loaders says of itself.
+type bootBanner struct {
+	loader string
+	mark   string // constant text to search for
+	text   *regexp.Regexp
+}
+
+var bootBanners = []bootBanner{
+	{"U-Boot SPL", "U-Boot SPL ", regexp.MustCompile(`^U-Boot SPL (\d[!-~]{3,60}) \(([ -~]{4,60})\)`)},
+	{"U-Boot TPL", "U-Boot TPL ", regexp.MustCompile(`^U-Boot TPL (\d[!-~]{3,60}) \(([ -~]{4,60})\)`)},
+	{"U-Boot", "U-Boot ", regexp.MustCompile(`^U-Boot (\d[!-~]{3,60})(?: [ -~]{0,40})? \(([ -~]{4,60})\)`)},
+	{"barebox", "barebox ", regexp.MustCompile(`^barebox (20\d\d\.\d\d\.[!-~]{1,60})(?: [ -~]{0,60})?`)},
+	{"RedBoot", "RedBoot(tm) ", regexp.MustCompile(`^RedBoot\(tm\) bootstrap and debug environment[ -~]{0,80}`)},
+	{"CFE", "CFE version ", regexp.MustCompile(`^CFE version (\d[!-~]{2,40})`)},
+	{"TF-A", "(release):v", regexp.MustCompile(`^\((release)\):(v\d\.\d[!-~]{0,60})`)},
+	{"OpenSBI", "OpenSBI v", regexp.MustCompile(`^OpenSBI v([!-~]{1,40})`)},
+	{"Breed", "Boot and Recovery Environment for Embedded Devices", regexp.MustCompile(`^Boot and Recovery Environment for Embedded Devices`)},
+}
+
+func openBootLoader(in *unpack.Input) (*unpack.Object, error) {
+	head := unpack.ReadSome(in.Data, 0, 4096)
+	if len(head) < 64 || !startsBoot(head) && !(in.Whole && in.Data.Size() <= maxBoot && unpack.ClassifyHead(head) == unpack.TypeData) || string(head[0x24:0x28]) == "\x18\x28\x6f\x01" {
+		return nil, unpack.ErrNotThis
+	}
+	if !in.Whole && !bannerNear(in) {
+		return nil, unpack.ErrNotThis
+	}
+	b := unpack.ReadSome(in.Data, 0, maxBoot)
+	if _, m := findBanner(b); m == nil {
+		return nil, unpack.ErrNotThis
+	}
+	arch := bootArch(b)
+	if arch == "" {
+		return nil, unpack.ErrNotThis
+	}
+	b = b[:bootEnd(b, in.Whole && in.Data.Size() <= maxBoot)]
+	banner, found := findBanner(b)
+	if found == nil || bytes.Contains(b, []byte("Linux version ")) && bytes.Contains(b, []byte("Kernel panic - not syncing")) {
+		return nil, unpack.ErrNotThis
+	}
+	o := &unpack.Object{Format: "boot loader " + banner.loader, Size: int64(len(b)), Type: unpack.TypeCode, Info: map[string]string{"loader": banner.loader, "architecture": arch, "banner": string(found[0])}}
+	if banner.loader == "TF-A" {
+		found = found[1:]
+	}
+	if len(found) > 1 && !bytes.Contains(found[1], []byte("%")) {
+		o.Info["version"] = string(found[1])
+	}
+	if len(found) > 2 {
+		o.Info["built"] = string(found[2])
+	}
+	if v := redBootRelease.FindSubmatch(b); banner.loader == "RedBoot" && v != nil {
+		o.Info["version"] = string(v[1])
+	}
+	o.Parts = bootParts(in, b)
+	return o, nil
+}
+
+var redBootRelease = regexp.MustCompile(`Red Hat certified release, version (\S{1,30})`)
+
+// bannerNear says, with what the carver remembers, that a banner may follow.
+func bannerNear(in *unpack.Input) bool {
+	for _, l := range bootBanners {
+		if at := in.Next(l.mark, 0); at >= 0 && at < maxBoot {
+			return true
+		}
+	}
+	return false
+}
+
+// bootArch is the architecture of the first piece that is mostly code.
+func bootArch(b []byte) string {
+	for at := 0; at < min(len(b), 256<<10); at += 32 << 10 {
+		if arch := unpack.CodeArch(b[at:min(at+32<<10, len(b))]); arch != "" {
+			return arch
+		}
+	}
+	return ""
+}
+
+// findBanner finds who the code belongs to: the loaders' order decides, since
+// an SPL may mention the one that it loads.
+func findBanner(b []byte) (bootBanner, [][]byte) {
+	for _, l := range bootBanners {
+		for rest := b; ; {
+			i := bytes.Index(rest, []byte(l.mark))
+			if i < 0 {
+				break
+			}
+			if m := l.text.FindSubmatch(rest[i:min(i+400, len(rest))]); m != nil {
+				// The SPL's banner also stands in images that hold both.
+				if l.loader != "U-Boot SPL" && l.loader != "U-Boot TPL" || !bytes.Contains(b, []byte("U-Boot 20")) {
+					return l, m
+				}
+			}
+			rest = rest[i+len(l.mark):]
+		}
+	}
+	return bootBanner{}, nil
+}
+
+// otherStarts are images that follow a boot loader in flash.
+var otherStarts = []string{"\x27\x05\x19\x56", "hsqs", "sqsh", "HDR0", "UBI#", "\x85\x19", "\x19\x85", "\xd0\x0d\xfe\xed", "\x5e\xa3\xa4\x17", "\x45\x3d\xcd\x28", "\x1f\x8b\x08", "\x88\x16\x88\x58", "ANDROID!"}
+
+// bootEnd is where a boot loader ends: at a page that starts another image, or
+// at padding behind which something starts at a page. A small file that holds
+// no other image is a boot loader to its end.
+func bootEnd(b []byte, whole bool) int {
+	end := len(b)
+	for at := bootPage; at < len(b); at += bootPage {
+		page := b[at:min(at+bootPage, len(b))]
+		if isStart(page) {
+			end = at
+			break
+		}
+		if whole || !unpack.IsPadding(page) || len(page) < bootPage {
+			continue
+		}
+		next := at
+		for next < len(b) && (b[next] == 0 || b[next] == 0xff) {
+			next++
+		}
+		if next%bootPage == 0 || next == len(b) {
+			end = at
+			break
+		}
+	}
+	for !whole && end > 0 && (b[end-1] == 0 || b[end-1] == 0xff) {
+		end--
+	}
+	return end
+}
+
+func isStart(page []byte) bool {
+	for _, s := range otherStarts {
+		if strings.HasPrefix(string(page[:min(len(page), 16)]), s) {
+			return true
+		}
+	}
+	return false
+}
+
+// bootParts are the device trees and the default environment in the code.
+func bootParts(in *unpack.Input, b []byte) (parts []unpack.Part) {
+	for name, r := range map[string]*unpack.Reader{"dtb": DTB, "environment": UBootDefaults} {
+		end := 0
+		for _, m := range r.Magics {
+			for at := 0; len(parts) < 64; at += len(m.Bytes) {
+				i := bytes.Index(b[at:], []byte(m.Bytes))
+				if i < 0 {
+					break
+				}
+				if at += i; at < end {
+					continue
+				}
+				sub := *in
+				sub.Data, sub.Whole = unpack.Slice(b[at:]), false
+				if o, err := r.Open(&sub); err == nil && o.Err == nil && o.Size > 0 && o.Size <= int64(len(b)-at) {
+					parts = append(parts, unpack.Part{Name: fmt.Sprintf("%s-0x%x", name, at), Data: unpack.Window(in.Data, int64(at), o.Size), Offset: int64(at)})
+					end = at + int(o.Size)
+				}
+			}
+		}
+	}
+	slices.SortFunc(parts, func(a, b unpack.Part) int { return cmp.Compare(a.Offset, b.Offset) })
+	return parts
+}
