@@ -8,6 +8,11 @@ var List = []*unpack.Reader{
 	AndroidBoot,
 	AndroidVendorBoot,
 	AndroidSparse,
+	AndroidSuper,
+	AndroidDTBO,
+	AndroidVBMeta,
+	AndroidAVBFooter,
+	AndroidPayload,
 	ExFAT,
 	FAT, // before MBR: its boot sector ends like one
 	GPT, // before MBR, which protects it
