@@ -21,7 +21,7 @@ var EROFS = &unpack.Reader{
 	Doc: "EROFS file systems: plain, inline and chunked files, compressed ones (LZ4, MicroLZMA, deflate, zstd) with full and compact " +
 		"indexes, big clusters, packed tails, fragments, deduplication, extended attributes.",
 	Limits: "Data on other devices, 48-bit block numbers and metadata in compressed boxes (Linux 6.15) are reported as unsupported.",
-	Checked: "mkfs.erofs 1.5 with 18 option sets and random trees (LZ4); for the other compressors, fragments and deduplication " +
+	Checked: "mkfs.erofs 1.5 with 18 option sets and 40 random trees (LZ4); for the other compressors, fragments and deduplication " +
 		"images that a packer of the tests makes.",
 	Magics: []unpack.Magic{{At: erofsSuperAt, Bytes: "\xe2\xe1\xf5\xe0"}},
 	Carve:  true,
