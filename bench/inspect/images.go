@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,36 +19,20 @@ var routerPackages = []string{
 // those packages' files.
 func routerImage(dir string) (string, error) {
 	file := filepath.Join(dir, "router.bin")
-	if _, err := os.Stat(file); err == nil {
+	if exists(file) {
 		return file, nil
 	}
-	root := filepath.Join(dir, "root")
-	for _, p := range routerPackages {
-		if err := unpackDeb(dir, p, root); err != nil {
-			return "", err
-		}
-	}
-	for _, drop := range []string{"usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian", "usr/share/info"} {
-		os.RemoveAll(filepath.Join(root, drop))
-	}
-	squash := filepath.Join(dir, "root.squashfs")
-	if err := command(dir, "mksquashfs", root, squash, "-comp", "xz", "-b", "131072", "-noappend", "-quiet", "-no-progress", "-all-root"); err != nil {
-		return "", err
-	}
-	packed, err := os.ReadFile(squash)
+	f, err := flashImage(dir, "xz")
 	if err != nil {
 		return "", err
 	}
-	boot := bytes.Repeat([]byte{0xff}, 0x40000)
-	copy(boot, []byte("\x27\xbd\xff\xe0\xaf\xbf\x00\x1c"))
-	os.RemoveAll(root)
-	return file, os.WriteFile(file, append(boot, packed...), 0o644)
+	return file, joinAligned(file, 0, filepath.Join(dir, "boot"), f.squash[0])
 }
 
 // nasImage is the D-Link DNS-320 image that Debian's installer ships.
 func nasImage(dir string) (string, error) {
 	file := filepath.Join(dir, "nas.img")
-	if _, err := os.Stat(file); err == nil {
+	if exists(file) {
 		return file, nil
 	}
 	tree := filepath.Join(dir, "installer")

@@ -2,8 +2,6 @@ package product
 
 import (
 	"io"
-	"slices"
-	"strings"
 
 	"github.com/doorward/doorward/internal/pattern"
 	"github.com/doorward/doorward/internal/unpack"
@@ -34,7 +32,7 @@ func NewIndexer(patterns []string) *Indexer {
 type index struct {
 	hits  map[int][]int64 // pattern -> offsets of the first maxHits
 	more  map[int]bool    // patterns that occur more often
-	words []uint32        // hashes of the words, sorted
+	words wordFilter      // of the words
 }
 
 // maxHits is how many places of one pattern are kept for one content.
@@ -46,7 +44,7 @@ func (ix *Indexer) Observe(b unpack.Bytes, t unpack.Type) any {
 	if t == unpack.TypeObject || t == unpack.TypeCarved || t == unpack.TypePadding {
 		return found // what lies within is looked at by itself
 	}
-	words := newWordScanner()
+	words := newWordScanner(b.Size())
 	sc := ix.set.Scan()
 	feed := func(p []byte) {
 		sc.Feed(p, func(n int, off int64) {
@@ -110,120 +108,6 @@ func cutAt(set map[int]bool, n int) map[int]bool {
 
 // Has says that a detector's pattern occurs in the file.
 func (f *File) Has(pattern string) bool { return len(f.Hits(pattern)) > 0 }
-
-// wordScanner hashes the words of bytes: runs of at least three letters,
-// digits, '.', '_' and '-'. Paths fall into their elements.
-type wordScanner struct {
-	hash  uint32
-	run   int
-	words map[uint32]struct{}
-}
-
-const (
-	fnvBasis   = 2166136261
-	fnvPrime   = 16777619
-	minWord    = 3
-	maxWord    = 64
-	wordsLimit = 200_000 // of one content
-)
-
-func newWordScanner() *wordScanner { return &wordScanner{fnvBasis, 0, map[uint32]struct{}{}} }
-
-var isWord = func() (t [256]bool) {
-	for c := range 256 {
-		t[c] = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
-	}
-	return
-}()
-
-func (w *wordScanner) feed(b []byte) {
-	h, run := w.hash, w.run
-	for _, c := range b {
-		if isWord[c] {
-			h = (h ^ uint32(c)) * fnvPrime
-			run++
-			continue
-		}
-		if run >= minWord && run <= maxWord && len(w.words) < wordsLimit {
-			w.words[h] = struct{}{}
-		}
-		h, run = fnvBasis, 0
-	}
-	w.hash, w.run = h, run
-}
-
-func (w *wordScanner) finish() []uint32 {
-	w.feed([]byte{0})
-	list := make([]uint32, 0, len(w.words))
-	for h := range w.words {
-		list = append(list, h)
-	}
-	slices.Sort(list)
-	return list
-}
-
-// wordHashes returns the hashes of the words in a value.
-func wordHashes(value string) []uint32 {
-	w := newWordScanner()
-	w.feed([]byte(value))
-	return w.finish()
-}
-
-// Mentions returns the files whose bytes contain value as whole words, by
-// place. A value without a word of three characters is found nowhere.
-func (p *Product) Mentions(value string) []*File {
-	p.words.Do(func() {
-		p.byWord = map[uint32][]*File{}
-		for _, f := range p.Files {
-			for _, h := range f.index().words {
-				p.byWord[h] = append(p.byWord[h], f)
-			}
-		}
-	})
-	hashes := wordHashes(value)
-	if len(hashes) == 0 {
-		return nil
-	}
-	best := p.byWord[hashes[0]]
-	for _, h := range hashes[1:] {
-		if list := p.byWord[h]; len(list) < len(best) {
-			best = list
-		}
-	}
-	var found []*File
-	for _, f := range best {
-		if f.mentions(value, hashes) {
-			found = append(found, f)
-		}
-	}
-	return found
-}
-
-func (f *File) mentions(value string, hashes []uint32) bool {
-	words := f.index().words
-	for _, h := range hashes {
-		if _, ok := slices.BinarySearch(words, h); !ok {
-			return false
-		}
-	}
-	return containsWord(string(f.Bytes()), value)
-}
-
-// containsWord says that text has value with no word character right beside it.
-func containsWord(text, value string) bool {
-	for at := 0; ; {
-		i := strings.Index(text[at:], value)
-		if i < 0 {
-			return false
-		}
-		i += at
-		end := i + len(value)
-		if (i == 0 || !isWord[text[i-1]] || !isWord[value[0]]) && (end == len(text) || !isWord[text[end]] || !isWord[value[len(value)-1]]) {
-			return true
-		}
-		at = i + 1
-	}
-}
 
 // Searches says that the pass over the bytes looked for a pattern, so that Hits
 // may be asked for it.

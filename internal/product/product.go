@@ -31,8 +31,6 @@ type Product struct {
 	mu      sync.Mutex
 	facts   map[any]*fact
 	texts   *textCache
-	byWord  map[uint32][]*File
-	words   sync.Once
 }
 
 // Volume is the tree of a file system or an archive. Absolute links and the
