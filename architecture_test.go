@@ -82,7 +82,7 @@ var mayImport = map[string][]string{
 	"internal/product":           {"internal/unpack", "internal/pattern", "internal/executable"},
 	"internal/startup":           {"internal/product", "internal/unpack", "internal/executable"},
 	"internal/inventory":         {"internal/product", "internal/unpack", "internal/detect", "internal/executable"},
-	"internal/firmware":          {"internal/product", "internal/unpack", "internal/detect", "internal/executable", "internal/startup", "internal/crypt"},
+	"internal/firmware":          {"internal/product", "internal/pattern", "internal/unpack", "internal/detect", "internal/executable", "internal/startup", "internal/crypt"},
 	"internal/scan":              {"*"},
 	"internal/testtool":          {},
 	"cmd/doorward":               {"*"},

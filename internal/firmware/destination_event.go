@@ -22,7 +22,7 @@ func eventSightings(p *product.Product) []sighting {
 			name = path.Base(ev.Program)
 		}
 		command := name + " " + strings.Join(ev.Args, " ")
-		if len(command) > 4096 || !contacting.MatchString(command) {
+		if len(command) > 4096 || contactingIn(command) == "" {
 			continue
 		}
 		for _, s := range commandSightings(name, command) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/pattern"
 	"github.com/doorward/doorward/internal/product"
 )
 
@@ -120,22 +121,17 @@ func carriesData(s string) bool {
 	return ok && strings.Contains(query, "%")
 }
 
+var stringClass = pattern.ClassOf(func(c byte) bool {
+	return c >= 0x20 && c < 0x7f || c == '\n' || c == '\r' || c == '\t'
+})
+
 // forStrings calls f for each run of at least n printable characters and line
 // ends that ends with a NUL, as C's strings do, until f returns false.
 func forStrings(b []byte, n int, f func(off int, s string) bool) {
-	start := -1
-	for i, c := range b {
-		switch {
-		case c >= 0x20 && c < 0x7f, c == '\n', c == '\r', c == '\t':
-			if start < 0 {
-				start = i
-			}
-			continue
-		case c == 0 && start >= 0 && i-start >= n && i-start <= 2048:
-			if !f(start, string(b[start:i])) {
-				return
-			}
+	stringClass.Runs(b, n, func(from, to int) bool {
+		if to == len(b) || b[to] != 0 || to-from > 2048 {
+			return true
 		}
-		start = -1
-	}
+		return f(from, string(b[from:to]))
+	})
 }

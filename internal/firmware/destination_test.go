@@ -1,9 +1,12 @@
 package firmware
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func TestDestinationInText(t *testing.T) {
@@ -108,4 +111,23 @@ func TestDocumentsByName(t *testing.T) {
 			t.Errorf("%s: %v, want %v", p, got, want)
 		}
 	}
+}
+
+// TestContactingIn compares with the expression that says the same.
+func TestContactingIn(t *testing.T) {
+	var words []string
+	for w := range contacting {
+		words = append(words, regexp.QuoteMeta(w))
+	}
+	expr := regexp.MustCompile("(?:^|[\\s;|&({`\"'/])(" + strings.Join(words, "|") + ")(?:[\\s\"']|$)")
+	part := rapid.SampledFrom([]string{"wget", "nc", "curl", "x", " ", "/", "|", ";", "(", "`", "'", "\"", "\t", "-", "=", "usr/bin/ssh"})
+	rapid.Check(t, func(t *rapid.T) {
+		line, want := strings.Join(rapid.SliceOfN(part, 0, 8).Draw(t, "parts"), ""), ""
+		if m := expr.FindStringSubmatch(line); m != nil {
+			want = m[1]
+		}
+		if got := contactingIn(line); got != want {
+			t.Fatalf("%q: %q instead of %q", line, got, want)
+		}
+	})
 }

@@ -10,7 +10,43 @@ import (
 )
 
 // contacting are commands whose arguments name the host that they contact.
-var contacting = regexp.MustCompile(`(?:^|[\s;|&({` + "`" + `"'/])(wget|curl|nc|ncat|netcat|socat|ftpget|ftpput|tftp|ftp|lftp|ssh|scp|sftp|dbclient|rsync|ntpd|ntpdate|ntpclient|sntp|chronyd|rdate|mosquitto_pub|mosquitto_sub|git|telnet|openvpn|wg|sendmail|msmtp|logger|uclient-fetch|snmptrap|stunnel|autossh|aria2c|inadyn|ddclient|ez-ipupdate|http_get)(?:[\s"']|$)`)
+var contacting = setOf("wget curl nc ncat netcat socat ftpget ftpput tftp ftp lftp ssh scp sftp dbclient rsync ntpd ntpdate ntpclient sntp chronyd rdate mosquitto_pub mosquitto_sub git telnet openvpn wg sendmail msmtp logger uclient-fetch snmptrap stunnel autossh aria2c inadyn ddclient ez-ipupdate http_get")
+
+func setOf(words string) map[string]bool {
+	set := map[string]bool{}
+	for _, w := range strings.Fields(words) {
+		set[w] = true
+	}
+	return set
+}
+
+// contactingIn is the first command of a line that contacts a host, "" if there
+// is none: a word of its own, behind what parts commands or a path.
+func contactingIn(line string) string {
+	for at := 0; at < len(line); {
+		end := at
+		for end < len(line) && !endsWord(line[end]) {
+			end++
+		}
+		// Of /usr/bin/wget each part is tried, since it reaches up to the end.
+		for word := line[at:end]; ; {
+			if contacting[word] {
+				return word
+			}
+			i := strings.IndexAny(word, ";|&({`/")
+			if i < 0 {
+				break
+			}
+			word = word[i+1:]
+		}
+		at = end + 1
+	}
+	return ""
+}
+
+func endsWord(c byte) bool {
+	return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r' || c == '"' || c == '\''
+}
 
 // hostKey are names of settings whose value is a host.
 var hostKey = regexp.MustCompile(`(?i)(server|host|url|uri|addr|address|broker|endpoint|gateway|peer|remote|upstream|ntp|acs|cloud|portal|proxy|target|relay|stun|turn|syslog|log_ip|report|upload|dst|dest)[a-z0-9_.\]-]*$`)
@@ -101,10 +137,7 @@ func lineSightings(line string, script bool, vars map[string]string) []sighting 
 		rememberVariable(line, vars)
 		line = expandVariables(line, vars)
 	}
-	command := ""
-	if m := contacting.FindStringSubmatch(line); m != nil {
-		command = m[1]
-	}
+	command := contactingIn(line)
 	key, _, isSetting := strings.Cut(line, "=")
 	payload := ""
 	if command != "" {

@@ -151,8 +151,11 @@ var hostLabels = regexp.MustCompile(`^(www\d*|api\d*|ftp|ntp\d*|time|update|upda
 // bareHost says that a whole string is a host's name, and not a file's, a
 // package's (com.example.thing) or a property's.
 func bareHost(s string) bool {
+	if len(s) < 5 || strings.IndexByte(s, '.') < 0 || strings.IndexByte(s, ' ') >= 0 {
+		return false // as most texts
+	}
 	s = strings.ToLower(s)
-	if len(s) < 5 || !hostRE.MatchString(s) || !publicHost(s) {
+	if !hostRE.MatchString(s) || !publicHost(s) {
 		return false
 	}
 	labels := strings.Split(s, ".")

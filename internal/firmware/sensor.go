@@ -139,7 +139,7 @@ func scriptSensors(f *product.File) []doorward.Door {
 				if c.args != nil && !c.args.MatchString(line) || !hasProgram(f.Volume, name) || listsOnly.MatchString(line) {
 					continue
 				}
-				sends := contacting.MatchString(line) || strings.Contains(line, "://")
+				sends := contactingIn(line) != "" || strings.Contains(line, "://")
 				d := sensorDoor(c.what, name, "", sends)
 				d.Where = f.Where()
 				d.Evidence = []doorward.Evidence{{What: cut(line, 200), Note: "a command that captures", Path: f.Path, Line: n}}

@@ -1,6 +1,7 @@
 package firmware
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"regexp"
@@ -41,6 +42,9 @@ func importedCapture(name string) string {
 		if strings.HasPrefix(name, p) {
 			return what
 		}
+	}
+	if i := strings.IndexByte(name, '_'); i < 2 || i > 5 {
+		return "" // has no group, as most names
 	}
 	switch {
 	case kitCamera.MatchString(name):
@@ -154,11 +158,10 @@ func hasConstant(b []byte, info *executable.Info, low uint16) bool {
 	if info.BigEndian {
 		order = binary.BigEndian
 	}
-	step := 4
 	if info.Arch == "amd64" || info.Arch == "386" {
-		step = 1
+		return hasLiteral(b, low)
 	}
-	for i := 0; i+4 <= len(b); i += step {
+	for i := 0; i+4 <= len(b); i += 4 {
 		if w := order.Uint32(b[i:]); loadsLow(info.Arch, w, low) {
 			return true
 		}
@@ -166,11 +169,31 @@ func hasConstant(b []byte, info *executable.Info, low uint16) bool {
 	return false
 }
 
-// loadsLow says that a word is a number of ioctl's shape with this low half, or
-// an instruction that loads it.
+// hasLiteral looks for the number at any place, as the code of x86 holds it.
+func hasLiteral(b []byte, low uint16) bool {
+	want := binary.LittleEndian.AppendUint16(nil, low)
+	for {
+		i := bytes.Index(b, want)
+		if i < 0 || i+4 > len(b) {
+			return false
+		}
+		if isIoctl(binary.LittleEndian.Uint32(b[i:])) {
+			return true
+		}
+		b = b[i+1:]
+	}
+}
+
+// isIoctl says that a word has the shape of _IOR, _IOW or _IOWR of some size.
+func isIoctl(w uint32) bool {
+	return (w>>24 == 0xc0 || w>>24 == 0x80 || w>>24 == 0x40) && w>>16&0xff < 0xf0
+}
+
+// loadsLow says that a word is a number of ioctl's with this low half, or an
+// instruction that loads it.
 func loadsLow(arch string, w uint32, low uint16) bool {
-	if uint16(w) == low && (w>>24 == 0xc0 || w>>24 == 0x80 || w>>24 == 0x40) && w>>16&0xff < 0xf0 {
-		return true // a literal: _IOR, _IOW or _IOWR of some size
+	if uint16(w) == low && isIoctl(w) {
+		return true
 	}
 	imm := uint32(low)
 	switch arch {

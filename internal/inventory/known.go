@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"regexp"
@@ -26,6 +27,7 @@ type known struct {
 	mode       string   // near: the expression stands around the needle; file: anywhere in one of libs; name: the file's name
 	needle     string
 	expr       *regexp.Regexp // first group: version, second: update (p1 of OpenSSH)
+	whole      *regexp.Regexp // expr at the start of a text, if it is one of wholeString
 }
 
 // Patterns returns the byte strings that the inventory asks the pass over the
@@ -79,6 +81,9 @@ func parseKnown(text string) ([]*known, error) {
 			return nil, fmt.Errorf("known.txt:%d: %w", n, err)
 		}
 		k.expr = expr
+		if wholeString.MatchString(f[7]) {
+			k.whole = regexp.MustCompile(`^` + f[7])
+		}
 		if k.kind == "" || expr.NumSubexp() < 1 || !slices.Contains([]string{"near", "file", "name"}, k.mode) || k.mode != "name" && len(k.needle) < 4 || k.mode != "near" && len(k.libs) == 0 {
 			return nil, fmt.Errorf("known.txt:%d: kind, mode, needle, files or group are missing", n)
 		}
@@ -86,6 +91,9 @@ func parseKnown(text string) ([]*known, error) {
 	}
 	return list, nil
 }
+
+// wholeString are expressions for a NUL and a version behind it.
+var wholeString = regexp.MustCompile(`^\\x00(v\?)?\((\d|\[\d|\\d)`)
 
 var columns = regexp.MustCompile(`\s{2,}|\t+`)
 
@@ -267,7 +275,7 @@ func (k *known) anywhere(b []byte) []match {
 		return nil
 	}
 	var found []match
-	for _, at := range k.expr.FindAllSubmatchIndex(b, 64) {
+	for _, at := range k.places(b) {
 		m := k.match(groupsAt(string(b[at[0]:at[1]]), from(at, at[0])), int64(at[2]))
 		if len(found) > 0 && (found[0].version != m.version || found[0].update != m.update) {
 			return nil
@@ -276,3 +284,33 @@ func (k *known) anywhere(b []byte) []match {
 	}
 	return found[:min(len(found), 1)]
 }
+
+// places finds the expression in the whole file. Those of whole strings begin
+// with a NUL, of which programs are full: what follows it sorts most of them out.
+func (k *known) places(b []byte) [][]int {
+	if k.whole == nil {
+		return k.expr.FindAllSubmatchIndex(b, maxPlaces)
+	}
+	var list [][]int
+	for at := 0; len(list) < maxPlaces; at++ {
+		i := bytes.IndexByte(b[at:], 0)
+		if i < 0 || at+i+1 == len(b) {
+			break
+		}
+		at += i
+		if c := b[at+1]; c != 'v' && (c < '0' || c > '9') {
+			continue
+		}
+		if m := k.whole.FindSubmatchIndex(b[at:min(at+longestVersion, len(b))]); m != nil {
+			list = append(list, from(m, -at))
+			at += m[1] - 1
+		}
+	}
+	return list
+}
+
+// Bounds on what is looked at for one expression.
+const (
+	maxPlaces      = 64
+	longestVersion = 256
+)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"math/bits"
 	"slices"
+
+	"github.com/doorward/doorward/internal/pattern"
 )
 
 // Words are runs of at least three letters, digits, '.', '_' and '-'. Paths fall
@@ -13,22 +15,9 @@ const (
 	maxWord = 64
 )
 
-var isWord = func() (t [256]bool) {
-	for c := range 256 {
-		t[c] = wordBit[c] != 0
-	}
-	return
-}()
-
-// wordBit is 1 at the characters of words.
-var wordBit = func() (t [256]uint8) {
-	for c := range 256 {
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-' {
-			t[c] = 1
-		}
-	}
-	return
-}()
+var wordClass = pattern.ClassOf(func(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
+})
 
 // wordFilter says of a word that it may stand in a content, or that it does not:
 // a Bloom filter of two bits in one of its 64-bit cells for each word.
@@ -84,96 +73,47 @@ func (f wordFilter) folded() wordFilter {
 // wordScanner adds the words of bytes that come in pieces to a filter.
 type wordScanner struct {
 	filter wordFilter
-	hash   uint32
-	run    int // characters of the word that the last piece ended with
+	tail   []byte // of the word that the last piece ended with: enough to see that it is too long
 }
 
-const (
-	fnvBasis = 2166136261
-	fnvPrime = 16777619
-)
+func newWordScanner(size int64) *wordScanner { return &wordScanner{filter: newWordFilter(size)} }
 
-func newWordScanner(size int64) *wordScanner {
-	return &wordScanner{filter: newWordFilter(size), hash: fnvBasis}
-}
-
-// feed looks at 64 bytes at once: which are of words is a number of 64 bits, in
-// which long enough runs are found without a look at each byte.
 func (w *wordScanner) feed(b []byte) {
-	i := 0
-	if w.run > 0 {
-		i = w.slow(b, 0, len(b), true)
-	}
-	for i < len(b) {
-		block := b[i:min(i+64, len(b))]
-		mask := wordMask(block)
-		starts := mask & (mask >> 1) & (mask >> 2)
-		last := len(block) - 1 // what a block ends with may go on in the next one
-		starts |= mask & (1 << last)
-		starts |= mask & (mask >> 1) & (1 << last >> 1)
-		next := i + len(block)
-		for starts != 0 {
-			at := bits.TrailingZeros64(starts)
-			end := at + bits.TrailingZeros64(^(mask >> at))
-			if end >= len(block) {
-				next = w.slow(b, i+at, len(b), false)
-				break
-			}
-			w.word(block[at:end])
-			starts &= ^uint64(0) << end
+	if len(w.tail) > 0 {
+		lead := 0
+		for lead < len(b) && wordClass.Has(b[lead]) {
+			lead++
 		}
-		i = next
-	}
-}
-
-// wordMask has a bit for each byte of a block, the first one lowest: 1 if it is
-// of a word.
-func wordMask(block []byte) (mask uint64) {
-	k := 0
-	for ; k+8 <= len(block); k += 8 {
-		b := block[k : k+8 : k+8]
-		mask |= uint64(wordBit[b[0]]|wordBit[b[1]]<<1|wordBit[b[2]]<<2|wordBit[b[3]]<<3|
-			wordBit[b[4]]<<4|wordBit[b[5]]<<5|wordBit[b[6]]<<6|wordBit[b[7]]<<7) << (k & 63)
-	}
-	for ; k < len(block); k++ {
-		mask |= uint64(wordBit[block[k]]) << (k & 63)
-	}
-	return mask
-}
-
-func (w *wordScanner) word(b []byte) {
-	if len(b) > maxWord {
-		return
-	}
-	h := uint32(fnvBasis)
-	for _, c := range b {
-		h = (h ^ uint32(c)) * fnvPrime
-	}
-	w.filter.add(h)
-}
-
-// slow takes one word byte by byte, or the rest of one if more is set, and
-// returns where it ends. What b ends with waits for the next piece.
-func (w *wordScanner) slow(b []byte, from, to int, more bool) int {
-	if !more {
-		w.hash, w.run = fnvBasis, 0
-	}
-	for i := from; i < to; i++ {
-		if wordBit[b[i]] == 0 {
-			w.end()
-			return i
+		w.keep(b[:lead])
+		if lead == len(b) {
+			return
 		}
-		w.hash = (w.hash ^ uint32(b[i])) * fnvPrime
-		w.run++
+		w.end()
+		b = b[lead:]
 	}
-	return to
+	end := len(b)
+	for end > 0 && wordClass.Has(b[end-1]) {
+		end--
+	}
+	wordClass.Runs(b[:end], minWord, func(from, to int) bool {
+		if to-from <= maxWord {
+			w.filter.add(wordHash(b[from:to]))
+		}
+		return true
+	})
+	w.keep(b[end:])
+}
+
+// keep adds to the word that the piece ended with.
+func (w *wordScanner) keep(b []byte) {
+	w.tail = append(w.tail, b[:min(len(b), maxWord+1-min(len(w.tail), maxWord+1))]...)
 }
 
 func (w *wordScanner) end() {
-	if w.run >= minWord && w.run <= maxWord {
-		w.filter.add(w.hash)
+	if len(w.tail) >= minWord && len(w.tail) <= maxWord {
+		w.filter.add(wordHash(w.tail))
 	}
-	w.hash, w.run = fnvBasis, 0
+	w.tail = w.tail[:0]
 }
 
 func (w *wordScanner) finish() wordFilter {
@@ -181,21 +121,25 @@ func (w *wordScanner) finish() wordFilter {
 	return w.filter.folded()
 }
 
+// wordHash is FNV-1a.
+func wordHash(b []byte) uint32 {
+	h := uint32(2166136261)
+	for _, c := range b {
+		h = (h ^ uint32(c)) * 16777619
+	}
+	return h
+}
+
 // wordHashes returns the hashes of the words in a value.
 func wordHashes(value string) []uint32 {
 	var list []uint32
-	hash, run := uint32(fnvBasis), 0
-	for i := range len(value) + 1 {
-		if i < len(value) && isWord[value[i]] {
-			hash = (hash ^ uint32(value[i])) * fnvPrime
-			run++
-			continue
+	b := []byte(value)
+	wordClass.Runs(b, minWord, func(from, to int) bool {
+		if to-from <= maxWord {
+			list = append(list, wordHash(b[from:to]))
 		}
-		if run >= minWord && run <= maxWord {
-			list = append(list, hash)
-		}
-		hash, run = fnvBasis, 0
-	}
+		return true
+	})
 	return list
 }
 
@@ -235,7 +179,7 @@ func containsWord(text []byte, value string) bool {
 		}
 		i += at
 		end := i + len(value)
-		if (i == 0 || !isWord[text[i-1]] || !isWord[value[0]]) && (end == len(text) || !isWord[text[end]] || !isWord[value[len(value)-1]]) {
+		if (i == 0 || !wordClass.Has(text[i-1]) || !wordClass.Has(value[0])) && (end == len(text) || !wordClass.Has(text[end]) || !wordClass.Has(value[len(value)-1])) {
 			return true
 		}
 		at = i + 1

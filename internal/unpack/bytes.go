@@ -59,7 +59,7 @@ func ReadAll(b Bytes, limit int64) ([]byte, error) {
 	// Grown with what really comes, since a size field may lie; in powers of
 	// two, so that readers of blocks are asked for whole blocks.
 	var out []byte
-	for room := int64(1 << 20); ; room *= 2 {
+	for room := int64(8 << 20); ; room *= 8 {
 		grown := make([]byte, min(room, b.Size()))
 		at := copy(grown, out)
 		n, err := b.ReadAt(grown[at:], int64(at))

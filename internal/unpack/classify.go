@@ -35,6 +35,10 @@ func classifyBytes(data Bytes) Class {
 	return c
 }
 
+// denseEntropy is the entropy, in bits per byte, from which bytes look packed or
+// encrypted.
+const denseEntropy = 7.2
+
 // classify says what a piece of bytes is.
 func Classify(b []byte) Class {
 	if t := ClassifyHead(b); t != TypeData {
@@ -50,7 +54,7 @@ func Classify(b []byte) Class {
 		return c
 	}
 	c.Entropy = entropy(&counts, len(b))
-	if c.Entropy > 7.2 && len(b) >= 256 {
+	if c.Entropy > denseEntropy && len(b) >= 256 {
 		c.Type, c.Note = dense(&counts, len(b), c.Entropy)
 		return c
 	}
@@ -58,6 +62,16 @@ func Classify(b []byte) Class {
 		c.Type, c.Note = TypeCode, "machine code, "+arch
 	}
 	return c
+}
+
+// IsDense says that bytes look packed or encrypted, without a look at what else
+// they may be.
+func IsDense(b []byte) bool {
+	var counts [256]int
+	for _, v := range b {
+		counts[v]++
+	}
+	return len(b) >= 256 && entropy(&counts, len(b)) > denseEntropy && ClassifyHead(b) == TypeData
 }
 
 // entropy is Shannon's, in bits per byte, rounded to what reports show.

@@ -54,13 +54,15 @@ func openWrapper(in *unpack.Input) (*unpack.Object, error) {
 // onlyLoader says, by a sample, that the bytes are mostly packed ones, which
 // spares programs the search for a kernel in them.
 func onlyLoader(data unpack.Bytes) bool {
-	dense := 0
+	other := 0
 	for i := range int64(8) {
-		if b := unpack.ReadSome(data, data.Size()/8*i, 4096); len(b) == 4096 && (unpack.Classify(b).Type == unpack.TypeCompressed || unpack.Classify(b).Type == unpack.TypeEncrypted) {
-			dense++
+		if b := unpack.ReadSome(data, data.Size()/8*i, 4096); len(b) < 4096 || !unpack.IsDense(b) {
+			if other++; other > 3 {
+				return false
+			}
 		}
 	}
-	return dense >= 5
+	return true
 }
 
 // RawKernel opens unpacked Linux kernels without a header, as boot loaders get

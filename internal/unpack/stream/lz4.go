@@ -196,6 +196,7 @@ func checkRatio(b *unpack.Budget, out, packed int64) error {
 // legacy decodes blocks up to the first that is not full, since the format has
 // no end mark.
 func (d *unlz4) legacy() error {
+	d.roomForLegacy()
 	for d.at = 4; ; {
 		word := unpack.ReadSome(d.data, d.at, 4)
 		if len(word) < 4 {
@@ -225,6 +226,26 @@ func (d *unlz4) legacy() error {
 		if got < lz4LegacyBlock && string(unpack.ReadSome(d.data, d.at, 4)) != lz4LegacyMagic {
 			return nil
 		}
+	}
+}
+
+// roomForLegacy makes room for all blocks at once, if there is: all but the last
+// are full.
+func (d *unlz4) roomForLegacy() {
+	blocks := 0
+	for at := int64(4); ; blocks++ {
+		word := unpack.ReadSome(d.data, at, 4)
+		if len(word) < 4 {
+			break
+		}
+		n := int64(binary.LittleEndian.Uint32(word))
+		if n == 0 || n > lz4LegacyPacked || n > d.data.Size()-at-4 || n < lz4LegacyBlock/255 {
+			break
+		}
+		at += 4 + n
+	}
+	if blocks > 1 {
+		_ = d.room(blocks * lz4LegacyBlock)
 	}
 }
 
