@@ -5,4 +5,7 @@ import "github.com/doorward/doorward/internal/unpack"
 // List holds the readers of this family.
 var List = []*unpack.Reader{
 	Volume,
+	Variables,
+	FaultTolerant,
+	NVAR,
 }
