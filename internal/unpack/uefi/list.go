@@ -4,8 +4,17 @@ import "github.com/doorward/doorward/internal/unpack"
 
 // List holds the readers of this family.
 var List = []*unpack.Reader{
+	FlashDescriptor,
 	Volume,
 	Variables,
 	FaultTolerant,
 	NVAR,
+	Capsule,
+	OptionROM,
+	IntelMicrocode,
+	AMDMicrocode,
+
+	// Without a magic.
+	CapsuleOther,
+	LegacyBIOS,
 }
