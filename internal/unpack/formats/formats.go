@@ -34,6 +34,7 @@ var All = slices.Concat(
 	boot.Last,
 	flash.Last,
 	vendor.Last,
+	uefi.Last,
 	archive.Last,
 	disk.Last,
 )

@@ -13,8 +13,10 @@ var List = []*unpack.Reader{
 	OptionROM,
 	IntelMicrocode,
 	AMDMicrocode,
+}
 
-	// Without a magic.
+// Last are the readers without a magic.
+var Last = []*unpack.Reader{
 	CapsuleOther,
 	LegacyBIOS,
 }
