@@ -11,6 +11,7 @@ var List = []*unpack.Reader{
 	Tar,
 	RPM,
 	SevenZip,
+	Cab,
 	Zip,
 }
 

@@ -10,6 +10,8 @@ var List = []*unpack.Reader{
 	Zstd,
 	LZ4,
 	LZO,
+	Lzip,
+	Compress,
 	LZMA,
 	Zlib,
 }
