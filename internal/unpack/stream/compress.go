@@ -13,7 +13,7 @@ var Compress = &unpack.Reader{
 	Name:    "compress",
 	Doc:     "files of Unix compress (.Z), of all widths of codes.",
 	Limits:  "The format has neither length nor checksum: what is cut off is not noticed.",
-	Checked: "ncompress 4.2.4.6 with all widths",
+	Checked: "ncompress 4.2.4.6 with codes of 10 to 16 bits",
 	Magics:  compressMagics(),
 	Open:    openCompress,
 }

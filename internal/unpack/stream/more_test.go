@@ -48,7 +48,7 @@ func content(t testing.TB, o *unpack.Object) []byte {
 
 func TestCompress(t *testing.T) {
 	testtool.Need(t, "compress")
-	for bits := 9; bits <= 16; bits++ {
+	for bits := 10; bits <= 16; bits++ { // compress itself can not read what it writes with 9
 		for _, n := range []int{1, 700, 5000, 400_000} {
 			want := mixed(n)
 			o := unpacktest.OpenBytes(t, Compress, tool(t, want, ".Z", "compress", "-f", fmt.Sprint("-b", bits)))
