@@ -11,4 +11,6 @@ var List = []*unpack.Reader{
 	NodeSEA,
 	PyInstaller,
 	PYZ,
+	CFB,
+	NSIS,
 }

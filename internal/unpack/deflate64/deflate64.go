@@ -1,5 +1,6 @@
-// Package deflate64 decodes Deflate64, PKWARE's variant of deflate with a window
-// of 64 KiB, lengths up to 65538 and two more distance codes.
+// Package deflate64 decodes variants of deflate: Deflate64, PKWARE's with a
+// window of 64 KiB, lengths up to 65538 and two more distance codes, and that of
+// the installer NSIS.
 package deflate64
 
 import (
@@ -72,6 +73,25 @@ type decoder struct {
 	bad  error
 
 	lengths, distances code
+
+	dst  []byte
+	n    int
+	most int  // how long dst may grow
+	nsis bool // 32 KiB, and stored blocks may lack the complement of their length
+}
+
+// room makes room for n more bytes.
+func (d *decoder) room(n int) bool {
+	if n <= len(d.dst)-d.n {
+		return true
+	}
+	if n > d.most-d.n {
+		return false
+	}
+	grown := make([]byte, min(d.most, max(2*len(d.dst), d.n+n, 64<<10)))
+	copy(grown, d.dst[:d.n])
+	d.dst = grown
+	return true
 }
 
 // need makes n bits available, zeros behind the end.
@@ -122,18 +142,31 @@ func (d *decoder) symbol(c *code) int {
 // Decode unpacks src into dst. It returns how many bytes it wrote and how many
 // of src it took, with the error that ended it before.
 func Decode(dst, src []byte) (n, used int, err error) {
-	d := &decoder{src: src}
+	d := &decoder{src: src, dst: dst, most: len(dst)}
+	used, err = d.run()
+	return d.n, used, err
+}
+
+// DecodeNSIS unpacks what NSIS made of up to most bytes. What was decoded before
+// an error comes with it.
+func DecodeNSIS(src []byte, most int) (out []byte, used int, err error) {
+	d := &decoder{src: src, most: most, nsis: true}
+	used, err = d.run()
+	return d.dst[:d.n], used, err
+}
+
+func (d *decoder) run() (used int, err error) {
 	for {
 		last := d.bits(1)
 		switch d.bits(2) {
 		case 0:
-			n, err = d.stored(dst, n)
+			err = d.stored()
 		case 1:
 			d.fixed()
-			n, err = d.block(dst, n)
+			err = d.block()
 		case 2:
 			if err = d.dynamic(); err == nil {
-				n, err = d.block(dst, n)
+				err = d.block()
 			}
 		default:
 			err = ErrCorrupt
@@ -142,32 +175,36 @@ func Decode(dst, src []byte) (n, used int, err error) {
 			err = d.bad
 		}
 		used = d.at - int(d.have/8)
-		if err == nil && used > len(src) {
+		if err == nil && used > len(d.src) {
 			err = ErrInput
 		}
 		if err != nil || last == 1 {
-			return n, min(used, len(src)), err
+			return min(used, len(d.src)), err
 		}
 	}
 }
 
-func (d *decoder) stored(dst []byte, n int) (int, error) {
+func (d *decoder) stored() error {
 	d.bits(d.have % 8)
 	size := d.bits(16)
-	if d.bits(16) != size^0xffff {
-		return n, ErrCorrupt
+	d.need(16)
+	switch {
+	case int(d.hold&0xffff) == size^0xffff:
+		d.bits(16) // NSIS that was built with another zlib has it, too
+	case !d.nsis:
+		return ErrCorrupt
 	}
 	d.at -= int(d.have / 8)
 	d.hold, d.have = 0, 0
 	if d.at > len(d.src) || size > len(d.src)-d.at {
-		return n, ErrInput
+		return ErrInput
 	}
-	if size > len(dst)-n {
-		return n, ErrOutput
+	if !d.room(size) {
+		return ErrOutput
 	}
-	copy(dst[n:], d.src[d.at:d.at+size])
+	d.n += copy(d.dst[d.n:], d.src[d.at:d.at+size])
 	d.at += size
-	return n + size, nil
+	return nil
 }
 
 func (d *decoder) fixed() {
@@ -236,36 +273,37 @@ func (d *decoder) dynamic() error {
 }
 
 // block decodes up to the end symbol.
-func (d *decoder) block(dst []byte, n int) (int, error) {
+func (d *decoder) block() error {
 	for {
 		s := d.symbol(&d.lengths)
 		if d.bad != nil {
-			return n, d.bad
+			return d.bad
 		}
 		if s < 256 {
-			if n == len(dst) {
-				return n, ErrOutput
+			if !d.room(1) {
+				return ErrOutput
 			}
-			dst[n] = byte(s)
-			n++
+			d.dst[d.n] = byte(s)
+			d.n++
 			continue
 		}
 		if s == 256 {
-			return n, nil
+			return nil
 		}
 		length, ok := d.length(s)
-		distance := d.distance(d.symbol(&d.distances))
+		code := d.symbol(&d.distances)
+		distance := d.distance(code)
 		switch {
 		case d.bad != nil:
-			return n, d.bad
-		case !ok || distance > n || distance > window:
-			return n, ErrCorrupt
-		case length > len(dst)-n:
-			return n, ErrOutput
+			return d.bad
+		case !ok || distance > d.n || distance > window || d.nsis && code > 29:
+			return ErrCorrupt
+		case !d.room(length):
+			return ErrOutput
 		}
 		for range length {
-			dst[n] = dst[n-distance]
-			n++
+			d.dst[d.n] = d.dst[d.n-distance]
+			d.n++
 		}
 	}
 }
@@ -277,6 +315,8 @@ func (d *decoder) length(s int) (int, bool) {
 	case s < 28:
 		extra := uint(s/4 - 1)
 		return 3 + (4+s%4)<<extra + d.bits(extra), true
+	case s == 28 && d.nsis:
+		return 258, true
 	case s == 28:
 		return 3 + d.bits(16), true
 	}
