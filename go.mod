@@ -21,7 +21,13 @@ require (
 	golang.org/x/tools v0.51.0
 )
 
-require github.com/andybalholm/brotli v1.2.8
+require (
+	github.com/andybalholm/brotli v1.2.8
+	github.com/elastic/go-seccomp-bpf v1.6.0
+	github.com/landlock-lsm/go-landlock v0.0.0-20250303204525-1544bccde3a3
+)
+
+require kernel.org/pub/linux/libs/security/libcap/psx v1.2.70 // indirect
 
 require (
 	github.com/rogpeppe/go-internal v1.15.0

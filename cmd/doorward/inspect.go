@@ -32,6 +32,23 @@ type limitFlags struct {
 	LimitFiles int64         `help:"Look at no more than N files." placeholder:"N"`
 	LimitTime  time.Duration `help:"Stop opening after this time (such as 5m)." placeholder:"TIME"`
 	Workers    int           `help:"Use N threads (default: one per core)." placeholder:"N"`
+	NoSandbox  bool          `help:"Keep the rights of this process (doorward doctor says what is given up)."`
+}
+
+// confine gives up what the command does not need, before it reads anything.
+func (l limitFlags) confine(s *streams, o outputFlags, d declareFlags, paths ...string) {
+	if !s.confine || l.NoSandbox {
+		return
+	}
+	read := append(append([]string{}, paths...), d.Declared...)
+	if d.Marks != "" {
+		read = append(read, d.Marks)
+	}
+	var write []string
+	if o.Output != "" && o.Output != "-" {
+		write = append(write, o.Output)
+	}
+	scan.Confine(read, write)
 }
 
 func (l limitFlags) limits() unpack.Limits {
@@ -74,6 +91,7 @@ func (c *inspectCmd) Run(ctx context.Context, s *streams) error {
 	if len(paths) > 1 && c.Format != "text" && c.Format != "json" {
 		return fmt.Errorf("%s holds one product: inspect the %d one by one, or as text or json", c.Format, len(paths))
 	}
+	c.confine(s, c.outputFlags, c.declareFlags, paths...)
 	worst, out := exitClean, new(bytes.Buffer)
 	for _, path := range paths {
 		r, err := inspectOne(ctx, path, opt)

@@ -17,7 +17,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], &streams{out: os.Stdout, err: os.Stderr, confine: true}))
 }
 
 // Exit statuses (DESIGN 4.1).
@@ -33,6 +33,7 @@ type cli struct {
 	Inspect   inspectCmd   `cmd:"" help:"List the doors of a firmware image, package, container image, program or folder."`
 	Compare   compareCmd   `cmd:"" help:"Say what doors, components and files differ between two artifacts."`
 	Declare   declareCmd   `cmd:"" help:"Draft the maker's declaration from a report."`
+	Doctor    doctorCmd    `cmd:"" help:"Say what this machine offers, and how an inspection is confined."`
 	Detectors detectorsCmd `cmd:"" help:"List every detector, what it looks for and what it needs."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
@@ -41,9 +42,10 @@ const about = `Doorward lists every door (way in, way out) that a product has, a
 
 Exit status: 0 nothing undeclared at or above --fail-on; 1 an undeclared door at or above it; 2 could not run; 3 read only in part.`
 
-// streams are what a command writes to.
+// streams are what a command writes to, and what it may do to its process.
 type streams struct {
 	out, err io.Writer
+	confine  bool // a process of its own: it may give up its rights
 }
 
 // status ends a command with an exit status that is not an error.
@@ -52,14 +54,14 @@ type status int
 func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 // run is the whole program, as a function of its arguments and streams.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+func run(ctx context.Context, args []string, s *streams) (code int) {
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("doorward"), kong.Description(about),
-		kong.Writers(stdout, stderr), kong.Exit(func(n int) { exited = n }),
+		kong.Writers(s.out, s.err), kong.Exit(func(n int) { exited = n }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}))
 	if err != nil {
-		fmt.Fprintln(stderr, "doorward:", err)
+		fmt.Fprintln(s.err, "doorward:", err)
 		return exitFailed
 	}
 	if len(args) == 0 {
@@ -70,19 +72,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "doorward: %s (doorward --help lists what there is)\n", oneLine(err))
+		fmt.Fprintf(s.err, "doorward: %s (doorward --help lists what there is)\n", oneLine(err))
 		return exitFailed
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
-	err = k.Run(&streams{stdout, stderr})
-	var s status
+	err = k.Run(s)
+	var end status
 	switch {
 	case err == nil:
 		return exitClean
-	case errors.As(err, &s):
-		return int(s)
+	case errors.As(err, &end):
+		return int(end)
 	}
-	fmt.Fprintln(stderr, "doorward:", oneLine(err))
+	fmt.Fprintln(s.err, "doorward:", oneLine(err))
 	return exitFailed
 }
 

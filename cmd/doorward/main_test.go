@@ -6,12 +6,15 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/doorward/doorward/internal/sandbox"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"doorward": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
+		"doorward": func() {
+			os.Exit(run(context.Background(), os.Args[1:], &streams{out: os.Stdout, err: os.Stderr, confine: true}))
+		},
 	})
 }
 
@@ -23,6 +26,9 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
+		Condition: func(cond string) (bool, error) {
+			return sandbox.Supported(), nil // "landlock" is the only one
+		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("DEMO", demo)
 			return nil
