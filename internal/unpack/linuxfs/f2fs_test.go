@@ -279,7 +279,7 @@ func TestF2FSCompressed(t *testing.T) {
 }
 
 // lzopPack packs with lzop: the block is the only one of its file.
-func lzopPack(t *testing.T) func([]byte) []byte {
+func lzopPack(t testing.TB) func([]byte) []byte {
 	testtool.Need(t, "lzop")
 	return func(p []byte) []byte {
 		cmd := exec.Command("lzop", "-c", "-1", "--no-checksum")
