@@ -216,9 +216,8 @@ func (p *payload) operation(part *payloadPart, b []byte) bool {
 // addParts makes parts of the partitions, and says which can't be read.
 func (p *payload) addParts(o *unpack.Object) {
 	for _, part := range p.parts {
-		err := part.sort()
 		switch {
-		case err != nil || part.bad:
+		case part.bad || part.sort() != nil: // a bad operation leaves extents that are nobody's
 			addErr(o, fmt.Errorf("partition %s: its operations can't be read", part.name))
 		case part.delta != "":
 			o.Gaps = append(o.Gaps, unpack.Gap{Offset: 0, Size: 0, Reason: "unsupported", Note: fmt.Sprintf("partition %s: %s", part.name, part.delta)})
