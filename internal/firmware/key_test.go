@@ -112,11 +112,19 @@ func TestOneDoorNamesEveryPlace(t *testing.T) {
 }
 
 func TestPublicRootsAreSilent(t *testing.T) {
-	b, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
-	if err != nil {
-		t.Skip("this machine has no certificate bundle")
+	// The machine's own bundle may hold an authority of its owner: a door.
+	files, _ := filepath.Glob("/usr/share/ca-certificates/mozilla/*.crt")
+	if len(files) == 0 {
+		t.Skip("this machine has no public roots (Debian's ca-certificates)")
 	}
-	bundle := string(b)
+	bundle := ""
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bundle += string(b)
+	}
 	if doors := doorsOf(t, Key, system(file{path: "etc/ssl/certs/ca-certificates.crt", text: bundle})...); len(doors) != 0 {
 		t.Errorf("public roots: %v", lines(doors, "path"))
 	}
