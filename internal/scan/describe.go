@@ -1,6 +1,8 @@
 package scan
 
 import (
+	"slices"
+
 	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/compare"
 	"github.com/doorward/doorward/internal/product"
@@ -46,7 +48,7 @@ func kindOf(p *product.Product) string {
 		return "program"
 	case c.Type.IsText():
 		return "text"
-	case c.Type == unpack.TypeCarved, c.Type == unpack.TypeCode && c.Object != nil:
+	case c.Type == unpack.TypeCarved, slices.ContainsFunc(c.Children, func(n *unpack.Node) bool { return n.Format == unpack.CodePart }):
 		return "firmware"
 	case c.Type == unpack.TypeObject:
 		for _, v := range p.Volumes {

@@ -288,7 +288,7 @@ func (x *explorer) fillRaw(n *Node, data Bytes, up *work) {
 	}
 	class := classifyBytes(data)
 	c := &Content{SHA256: digest, Size: data.Size(), Data: data, Type: class.Type, Entropy: class.Entropy}
-	if !c.Type.IsText() && c.Type != TypePadding {
+	if !c.Type.IsText() && c.Type != TypePadding && (!up.code || packed(c)) {
 		c.Gaps = []Gap{{0, c.Size, gapReason(c.Type), class.Note}}
 	}
 	x.observe(c, data)

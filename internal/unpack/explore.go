@@ -132,6 +132,7 @@ func (x *explorer) fill(n *Node, data Bytes, up *work, raw bool) error {
 	w, first := x.claim(digest, up, raw)
 	switch {
 	case first:
+		w.code = n.Format == CodePart
 		w.content = x.analyse(lazy, data, digest, w, raw)
 		close(w.done)
 	case !x.await(w, up):
@@ -249,7 +250,7 @@ func (x *explorer) leaf(c *Content, data Bytes, w *work, raw bool) {
 		c.Type = TypeCarved
 		return
 	}
-	if raw || c.Type == TypeEncrypted || (c.Type == TypeCompressed && c.Size >= 4096 && c.Entropy >= packedEntropy) {
+	if raw && !w.code || packed(c) {
 		c.Gaps = append(c.Gaps, Gap{0, c.Size, gapReason(c.Type), class.Note})
 	}
 }
@@ -267,6 +268,11 @@ func (x *explorer) carried(c *Content, data Bytes, w *work) {
 			x.openParts(c, r.Name, o, w)
 		}
 	}
+}
+
+// packed says that content is dense enough to hide something even in a file.
+func packed(c *Content) bool {
+	return c.Type == TypeEncrypted || (c.Type == TypeCompressed && c.Size >= 4096 && c.Entropy >= packedEntropy)
 }
 
 // packedEntropy is the entropy, in bits per byte, from which a file of a tree is
@@ -313,9 +319,6 @@ func (x *explorer) openOne(r *Reader, data Bytes, whole bool, find func(string, 
 
 // open explores what an object holds.
 func (x *explorer) open(c *Content, w *work) {
-	if c.Object.Type != "" {
-		c.Type = c.Object.Type
-	}
 	if len(c.Object.Entries) > 0 || c.Object.System {
 		x.openTree(c, w)
 	}

@@ -98,11 +98,6 @@ type Object struct {
 	// without a name).
 	Parts []Part
 
-	// Type is set if the bytes are something besides what lies within: the machine
-	// code of a boot loader or of a microcontroller, which is searched for texts
-	// like a program. Otherwise they are an object only.
-	Type Type
-
 	Gaps []Gap // what could not be read
 	Err  error // what went wrong after the decoded part; nil if all is well
 }
@@ -113,12 +108,17 @@ type Part struct {
 	Data   Bytes
 	Offset int64 // of the part in the object's input, for the picture; -1 if it has none (decoded)
 	Info   map[string]string
-	Format string // if the header says what it is: "kernel", "ramdisk", "script"
+	Format string // if the header says what it is: "kernel", "ramdisk", "script", CodePart
 
 	// Object is set if the part is open already, since it is made of several
 	// pieces: a container image of its layers. Data is what identifies it then.
 	Object *Object
 }
+
+// CodePart is the Format of a part that is known to be the code and data of a
+// program for the bare machine. It is searched for objects and texts, but it is
+// not unread if nothing opens in it, as little as a program's file is.
+const CodePart = "code"
 
 // Gap is a part of an object that could not be read.
 type Gap struct {

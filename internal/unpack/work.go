@@ -7,6 +7,7 @@ type work struct {
 	done    chan struct{}
 	up      *work // the analysis of the content that it lies in
 	depth   int
+	code    bool // a CodePart
 	raw     bool // no file of a tree, nor the decompressed content of one
 	content *Content
 }
