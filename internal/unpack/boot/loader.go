@@ -2,11 +2,8 @@ package boot
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
-	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/doorward/doorward/internal/unpack"
@@ -18,7 +15,7 @@ import (
 // starts at a flash page. Device trees and default environments in it are parts.
 var BootLoader = &unpack.Reader{
 	Name:    "bootloader",
-	Doc:     "raw boot loaders (U-Boot, SPL, TPL, barebox, RedBoot, CFE, TF-A, OpenSBI, Breed) by their banner: version, build, architecture, device trees, default environment",
+	Doc:     "raw boot loaders (U-Boot, SPL, TPL, barebox, RedBoot, CFE, TF-A, OpenSBI, Breed) by their banner: version, build, architecture; device trees, environments and packed stages are found in the code",
 	Limits:  "the code itself is not taken apart; its end is known by what follows it only",
 	Checked: "U-Boot for QEMU of Debian (8 boards), alone and in flash images",
 	Block:   startsBoot,
@@ -76,7 +73,7 @@ func openBootLoader(in *unpack.Input) (*unpack.Object, error) {
 	if len(head) < 64 || !startsBoot(head) && !(in.Whole && in.Data.Size() <= maxBoot && unpack.ClassifyHead(head) == unpack.TypeData) || string(head[0x24:0x28]) == "\x18\x28\x6f\x01" {
 		return nil, unpack.ErrNotThis
 	}
-	if !in.Whole && !bannerNear(in) {
+	if firstBanner(head[:64]) == 0 || !in.Whole && !bannerNear(in) {
 		return nil, unpack.ErrNotThis
 	}
 	b := unpack.ReadSome(in.Data, 0, maxBoot)
@@ -92,7 +89,7 @@ func openBootLoader(in *unpack.Input) (*unpack.Object, error) {
 	if found == nil || bytes.Contains(b, []byte("Linux version ")) && bytes.Contains(b, []byte("Kernel panic - not syncing")) {
 		return nil, unpack.ErrNotThis
 	}
-	o := &unpack.Object{Format: "boot loader " + banner.loader, Size: int64(len(b)), Type: unpack.TypeCode, Info: map[string]string{"loader": banner.loader, "architecture": arch, "banner": string(found[0])}}
+	o := &unpack.Object{Format: "boot loader " + banner.loader, Size: int64(len(b)), Info: map[string]string{"loader": banner.loader, "architecture": arch, "banner": string(found[0])}}
 	if banner.loader == "TF-A" {
 		found = found[1:]
 	}
@@ -105,7 +102,13 @@ func openBootLoader(in *unpack.Input) (*unpack.Object, error) {
 	if v := redBootRelease.FindSubmatch(b); banner.loader == "RedBoot" && v != nil {
 		o.Info["version"] = string(v[1])
 	}
-	o.Parts = bootParts(in, b)
+	// Cut at the first banner: neither piece is taken for a boot loader again.
+	cut := firstBanner(b)
+	for i, p := range [][2]int64{{0, cut}, {cut, o.Size - cut}} {
+		if p[1] > 0 {
+			o.Parts = append(o.Parts, unpack.Part{Name: []string{"code", "data"}[i], Format: unpack.CodePart, Data: unpack.Window(in.Data, p[0], p[1]), Offset: p[0]})
+		}
+	}
 	return o, nil
 }
 
@@ -135,21 +138,40 @@ func bootArch(b []byte) string {
 // an SPL may mention the one that it loads.
 func findBanner(b []byte) (bootBanner, [][]byte) {
 	for _, l := range bootBanners {
-		for rest := b; ; {
-			i := bytes.Index(rest, []byte(l.mark))
-			if i < 0 {
-				break
+		if _, m := l.find(b); m != nil {
+			// The SPL's banner also stands in images that hold both.
+			if !strings.HasSuffix(l.loader, "PL") || !bytes.Contains(b, []byte("U-Boot 20")) {
+				return l, m
 			}
-			if m := l.text.FindSubmatch(rest[i:min(i+400, len(rest))]); m != nil {
-				// The SPL's banner also stands in images that hold both.
-				if l.loader != "U-Boot SPL" && l.loader != "U-Boot TPL" || !bytes.Contains(b, []byte("U-Boot 20")) {
-					return l, m
-				}
-			}
-			rest = rest[i+len(l.mark):]
 		}
 	}
 	return bootBanner{}, nil
+}
+
+// find is the first place where a loader names itself, and what it says.
+func (l bootBanner) find(b []byte) (at int, m [][]byte) {
+	for {
+		i := bytes.Index(b[at:], []byte(l.mark))
+		if i < 0 {
+			return 0, nil
+		}
+		at += i
+		if m := l.text.FindSubmatch(b[at:min(at+400, len(b))]); m != nil {
+			return at, m
+		}
+		at += len(l.mark)
+	}
+}
+
+// firstBanner is the place of the first banner of any loader.
+func firstBanner(b []byte) int64 {
+	first := len(b)
+	for _, l := range bootBanners {
+		if at, m := l.find(b); m != nil {
+			first = min(first, at)
+		}
+	}
+	return int64(first)
 }
 
 // otherStarts are images that follow a boot loader in flash.
@@ -191,30 +213,4 @@ func isStart(page []byte) bool {
 		}
 	}
 	return false
-}
-
-// bootParts are the device trees and the default environment in the code.
-func bootParts(in *unpack.Input, b []byte) (parts []unpack.Part) {
-	for name, r := range map[string]*unpack.Reader{"dtb": DTB, "environment": UBootDefaults} {
-		end := 0
-		for _, m := range r.Magics {
-			for at := 0; len(parts) < 64; at += len(m.Bytes) {
-				i := bytes.Index(b[at:], []byte(m.Bytes))
-				if i < 0 {
-					break
-				}
-				if at += i; at < end {
-					continue
-				}
-				sub := *in
-				sub.Data, sub.Whole = unpack.Slice(b[at:]), false
-				if o, err := r.Open(&sub); err == nil && o.Err == nil && o.Size > 0 && o.Size <= int64(len(b)-at) {
-					parts = append(parts, unpack.Part{Name: fmt.Sprintf("%s-0x%x", name, at), Data: unpack.Window(in.Data, int64(at), o.Size), Offset: int64(at)})
-					end = at + int(o.Size)
-				}
-			}
-		}
-	}
-	slices.SortFunc(parts, func(a, b unpack.Part) int { return cmp.Compare(a.Offset, b.Offset) })
-	return parts
 }
