@@ -11,21 +11,23 @@ import (
 
 // Ar opens ar archives, such as static libraries.
 var Ar = &unpack.Reader{
-	Name:   "ar",
-	Doc:    "ar archives with the long names of GNU and BSD: static libraries.",
-	Magics: []unpack.Magic{{At: 0, Bytes: arMagic}},
-	Carve:  true,
-	Open:   openAr,
+	Name:    "ar",
+	Checked: "ar of binutils",
+	Doc:     "ar archives with the long names of GNU and BSD: static libraries.",
+	Magics:  []unpack.Magic{{At: 0, Bytes: arMagic}},
+	Carve:   true,
+	Open:    openAr,
 }
 
 // Deb opens Debian packages, and the older opkg packages that are ar archives
 // too.
 var Deb = &unpack.Reader{
-	Name:   "deb",
-	Doc:    "Debian packages, and opkg packages of the older form (the newer are tar archives).",
-	Magics: []unpack.Magic{{At: 0, Bytes: arMagic + "debian-binary"}},
-	Carve:  true,
-	Open:   openDeb,
+	Name:    "deb",
+	Checked: "dpkg-deb",
+	Doc:     "Debian packages, and opkg packages of the older form (the newer are tar archives).",
+	Magics:  []unpack.Magic{{At: 0, Bytes: arMagic + "debian-binary"}},
+	Carve:   true,
+	Open:    openDeb,
 }
 
 const (

@@ -13,8 +13,9 @@ import (
 // Cpio opens cpio archives. Several archives with zeros between them are one,
 // as the Linux kernel reads an initramfs.
 var Cpio = &unpack.Reader{
-	Name: "cpio",
-	Doc:  "cpio archives: newc, newc with checksums, odc, old binary; several in a row, as in an initramfs.",
+	Name:    "cpio",
+	Checked: "cpio and bsdtar",
+	Doc:     "cpio archives: newc, newc with checksums, odc, old binary; several in a row, as in an initramfs.",
 	Magics: []unpack.Magic{
 		{At: 0, Bytes: "070701"}, {At: 0, Bytes: "070702"}, {At: 0, Bytes: "070707"},
 		{At: 0, Bytes: "\xc7\x71"}, {At: 0, Bytes: "\x71\xc7"},

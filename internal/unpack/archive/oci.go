@@ -18,11 +18,12 @@ import (
 
 // OCI opens container images in a tar archive.
 var OCI = &unpack.Reader{
-	Name:   "oci",
-	Doc:    "container images in a tar archive: OCI image layout and docker save; their layers are applied to one tree.",
-	Magics: Tar.Magics,
-	Open:   openOCI,
-	Folder: openImages,
+	Name:    "oci",
+	Checked: "layouts made by hand",
+	Doc:     "container images in a tar archive: OCI image layout and docker save; their layers are applied to one tree.",
+	Magics:  Tar.Magics,
+	Open:    openOCI,
+	Folder:  openImages,
 }
 
 func openOCI(in *unpack.Input) (*unpack.Object, error) {

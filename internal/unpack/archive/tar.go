@@ -16,11 +16,12 @@ import (
 
 // Tar opens tar archives. The content of files are windows on the archive.
 var Tar = &unpack.Reader{
-	Name:   "tar",
-	Doc:    "tar archives: ustar, GNU (long names, sparse files), pax with extended attributes, star.",
-	Magics: []unpack.Magic{{At: 257, Bytes: "ustar"}},
-	Carve:  true,
-	Open:   openTar,
+	Name:    "tar",
+	Checked: "tar and bsdtar",
+	Doc:     "tar archives: ustar, GNU (long names, sparse files), pax with extended attributes, star.",
+	Magics:  []unpack.Magic{{At: 257, Bytes: "ustar"}},
+	Carve:   true,
+	Open:    openTar,
 }
 
 func openTar(in *unpack.Input) (*unpack.Object, error) {

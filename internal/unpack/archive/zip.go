@@ -16,19 +16,21 @@ import (
 
 // Zip opens zip archives, Android packages and Java archives among them.
 var Zip = &unpack.Reader{
-	Name:   "zip",
-	Doc:    "zip archives, zip64 and those of unknown sizes (data descriptors) too; stored, deflate, deflate64, bzip2, lzma, zstd, xz.",
-	Magics: []unpack.Magic{{At: 0, Bytes: zipLocal}},
-	Carve:  true,
-	Open:   openZip,
+	Name:    "zip",
+	Checked: "zip and 7z",
+	Doc:     "zip archives, zip64 and those of unknown sizes (data descriptors) too; stored, deflate, deflate64, bzip2, lzma, zstd, xz.",
+	Magics:  []unpack.Magic{{At: 0, Bytes: zipLocal}},
+	Carve:   true,
+	Open:    openZip,
 }
 
 // ZipBehind opens files that end with a zip archive and start with something
 // else: self-extracting programs.
 var ZipBehind = &unpack.Reader{
-	Name: "zip-behind",
-	Doc:  "files that end with a zip archive behind something else, such as self-extracting programs.",
-	Open: openZipBehind,
+	Name:    "zip-behind",
+	Checked: "zip behind a program",
+	Doc:     "files that end with a zip archive behind something else, such as self-extracting programs.",
+	Open:    openZipBehind,
 }
 
 const (

@@ -13,10 +13,11 @@ import (
 // boot arguments, consoles and debug ports in it are read as any other text;
 // large binary values are parts of their own.
 var DTB = &unpack.Reader{
-	Name:   "dtb",
-	Doc:    "flattened device trees, versions 16 and 17, as source text",
-	Magics: []unpack.Magic{{At: 0, Bytes: fdtMagic}},
-	Carve:  true,
+	Name:    "dtb",
+	Checked: "dtc",
+	Doc:     "flattened device trees, versions 16 and 17, as source text",
+	Magics:  []unpack.Magic{{At: 0, Bytes: fdtMagic}},
+	Carve:   true,
 	Open: func(in *unpack.Input) (*unpack.Object, error) {
 		tree, err := ParseFDT(in.Data)
 		if err != nil {

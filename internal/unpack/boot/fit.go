@@ -19,11 +19,12 @@ import (
 // FIT opens U-Boot's flattened image trees: images with their hashes, inside
 // the tree or behind it, and configurations of them.
 var FIT = &unpack.Reader{
-	Name:   "fit",
-	Doc:    "U-Boot FIT images, with embedded and external data, hashes verified",
-	Magics: []unpack.Magic{{At: 0, Bytes: fdtMagic}},
-	Carve:  true,
-	Open:   openFIT,
+	Name:    "fit",
+	Checked: "mkimage, with data inside and outside",
+	Doc:     "U-Boot FIT images, with embedded and external data, hashes verified",
+	Magics:  []unpack.Magic{{At: 0, Bytes: fdtMagic}},
+	Carve:   true,
+	Open:    openFIT,
 }
 
 func openFIT(in *unpack.Input) (*unpack.Object, error) {

@@ -17,9 +17,10 @@ import (
 
 // VMLinux opens unpacked Linux kernels in ELF form.
 var VMLinux = &unpack.Reader{
-	Name:   "vmlinux",
-	Doc:    "Linux kernels in ELF form, also wrapped (vmlinuz of MIPS, zImage of PowerPC): configuration, initramfs, command line",
-	Magics: []unpack.Magic{{At: 0, Bytes: "\x7fELF"}},
+	Name:    "vmlinux",
+	Checked: "hand-made images",
+	Doc:     "Linux kernels in ELF form, also wrapped (vmlinuz of MIPS, zImage of PowerPC): configuration, initramfs, command line",
+	Magics:  []unpack.Magic{{At: 0, Bytes: "\x7fELF"}},
 	Open: func(in *unpack.Input) (*unpack.Object, error) {
 		switch bare, high := kernelELF(in.Data); {
 		case !in.Whole || !bare:
@@ -69,8 +70,9 @@ func onlyLoader(data unpack.Bytes) bool {
 // them: bytes that start with code and hold the kernel's own texts, but no boot
 // loader and no file system, which would make them a whole flash image.
 var RawKernel = &unpack.Reader{
-	Name: "kernel",
-	Doc:  "raw Linux kernel images (arm64 Image, unpacked zImage or vmlinux.bin): configuration, initramfs, command line",
+	Name:    "kernel",
+	Checked: "kernels of Debian; hand-made images",
+	Doc:     "raw Linux kernel images (arm64 Image, unpacked zImage or vmlinux.bin): configuration, initramfs, command line",
 	Open: func(in *unpack.Input) (*unpack.Object, error) {
 		size := in.Data.Size()
 		if _, mem := in.Data.(unpack.Slice); !mem && size > unpack.InMemory {
@@ -222,7 +224,7 @@ var streamReaders = sync.OnceValue(func() []*unpack.Reader {
 var streamCarver = sync.OnceValue(func() *unpack.Carver { return unpack.NewCarver(append([]*unpack.Reader{cpioMark}, streamReaders()...)) })
 
 // cpioMark lets the search for streams find archives that are not compressed.
-var cpioMark = &unpack.Reader{Name: "cpio", Magics: []unpack.Magic{{At: 0, Bytes: "070701"}, {At: 0, Bytes: "070702"}}, Carve: true}
+var cpioMark = &unpack.Reader{Name: "cpio", Checked: "cpio and bsdtar", Magics: []unpack.Magic{{At: 0, Bytes: "070701"}, {At: 0, Bytes: "070702"}}, Carve: true}
 
 // openStream opens the compressed stream at the start of data; nil if there is
 // none, or a damaged one.

@@ -11,11 +11,12 @@ import (
 // BzImage opens the boot image of x86 kernels (Documentation/arch/x86/boot.rst
 // of Linux): a set-up part, then the decompressor with its payload.
 var BzImage = &unpack.Reader{
-	Name:   "bzimage",
-	Doc:    "x86 kernels (zImage, bzImage) of boot protocol 2.00 and later, in any compression",
-	Magics: []unpack.Magic{{At: 0x202, Bytes: "HdrS"}},
-	Carve:  true,
-	Open:   openBzImage,
+	Name:    "bzimage",
+	Checked: "kernels of Debian; hand-made images",
+	Doc:     "x86 kernels (zImage, bzImage) of boot protocol 2.00 and later, in any compression",
+	Magics:  []unpack.Magic{{At: 0x202, Bytes: "HdrS"}},
+	Carve:   true,
+	Open:    openBzImage,
 }
 
 func openBzImage(in *unpack.Input) (*unpack.Object, error) {
@@ -91,10 +92,11 @@ func signedEnd(data unpack.Bytes, h []byte, size int64) int64 {
 // ZImage opens the compressed kernel of ARM: a header with start and end, then
 // the decompressor with the packed kernel.
 var ZImage = &unpack.Reader{
-	Name:   "zimage",
-	Doc:    "ARM zImages of both byte orders, in any compression",
-	Magics: []unpack.Magic{{At: 0x24, Bytes: "\x18\x28\x6f\x01"}, {At: 0x24, Bytes: "\x01\x6f\x28\x18"}},
-	Carve:  true,
+	Name:    "zimage",
+	Checked: "kernels of Debian; hand-made images",
+	Doc:     "ARM zImages of both byte orders, in any compression",
+	Magics:  []unpack.Magic{{At: 0x24, Bytes: "\x18\x28\x6f\x01"}, {At: 0x24, Bytes: "\x01\x6f\x28\x18"}},
+	Carve:   true,
 	Open: func(in *unpack.Input) (*unpack.Object, error) {
 		h, err := unpack.ReadFull(in.Data, 0, 0x34)
 		if err != nil {
@@ -122,10 +124,11 @@ var ZImage = &unpack.Reader{
 
 // ZBoot opens kernels packed as an EFI program (zboot-header.S of Linux).
 var ZBoot = &unpack.Reader{
-	Name:   "zboot",
-	Doc:    "EFI zboot kernels (vmlinuz.efi of arm64, riscv, loongarch)",
-	Magics: []unpack.Magic{{At: 4, Bytes: "zimg"}},
-	Carve:  true,
+	Name:    "zboot",
+	Checked: "hand-made images",
+	Doc:     "EFI zboot kernels (vmlinuz.efi of arm64, riscv, loongarch)",
+	Magics:  []unpack.Magic{{At: 4, Bytes: "zimg"}},
+	Carve:   true,
 	Open: func(in *unpack.Input) (*unpack.Object, error) {
 		h, err := unpack.ReadFull(in.Data, 0, 64)
 		if err != nil || h[0] != 'M' || h[1] != 'Z' {

@@ -12,11 +12,12 @@ import (
 // TRX opens the image format of Broadcom's boot loader: a header with the
 // offsets of up to three (version 1) or four (version 2) partitions.
 var TRX = &unpack.Reader{
-	Name:   "trx",
-	Doc:    "TRX images of Broadcom boards, versions 1 and 2, both byte orders, with checksum",
-	Magics: []unpack.Magic{{At: 0, Bytes: "HDR0"}, {At: 0, Bytes: "0RDH"}},
-	Carve:  true,
-	Open:   openTRX,
+	Name:    "trx",
+	Checked: "an independent writer",
+	Doc:     "TRX images of Broadcom boards, versions 1 and 2, both byte orders, with checksum",
+	Magics:  []unpack.Magic{{At: 0, Bytes: "HDR0"}, {At: 0, Bytes: "0RDH"}},
+	Carve:   true,
+	Open:    openTRX,
 }
 
 func openTRX(in *unpack.Input) (*unpack.Object, error) {

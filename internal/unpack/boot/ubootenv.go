@@ -15,17 +15,19 @@ import (
 // padding, which the checksum covers (include/env_internal.h there). The size
 // stands nowhere: it is the one over which the checksum is right.
 var UBootEnv = &unpack.Reader{
-	Name:  "ubootenv",
-	Doc:   "U-Boot environments in flash, single or redundant, proved by their checksum",
-	Block: startsEnv,
-	Open:  openUBootEnv,
+	Name:    "ubootenv",
+	Checked: "mkenvimage",
+	Doc:     "U-Boot environments in flash, single or redundant, proved by their checksum",
+	Block:   startsEnv,
+	Open:    openUBootEnv,
 }
 
 // UBootDefaults opens the environment that a U-Boot binary carries for the case
 // that none was saved.
 var UBootDefaults = &unpack.Reader{
-	Name: "ubootdefaults",
-	Doc:  "default environments inside U-Boot binaries, told by their structure",
+	Name:    "ubootdefaults",
+	Checked: "boot loaders of Debian; hand-made images",
+	Doc:     "default environments inside U-Boot binaries, told by their structure",
 	Magics: []unpack.Magic{
 		{At: 0, Bytes: "\x00.callbacks="}, {At: 0, Bytes: "\x00.flags="}, {At: 0, Bytes: "\x00bootargs="}, {At: 0, Bytes: "\x00bootcmd="}, {At: 0, Bytes: "\x00bootdelay="}, {At: 0, Bytes: "\x00baudrate="},
 		{At: 0, Bytes: "\x00ramboot="}, {At: 0, Bytes: "\x00nfsboot="}, {At: 0, Bytes: "\x00arch="}, {At: 0, Bytes: "\x00ipaddr="}, {At: 0, Bytes: "\x00ethaddr="},

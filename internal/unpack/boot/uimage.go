@@ -17,8 +17,9 @@ import (
 // change the magic and leave the rest; those known stand here, any other is
 // told by the header's checksum (UImageOther).
 var UImage = &unpack.Reader{
-	Name: "uimage",
-	Doc:  "U-Boot legacy images: kernels, ramdisks, scripts, multi-file images, with header and data checksums",
+	Name:    "uimage",
+	Checked: "mkimage; images of Debian",
+	Doc:     "U-Boot legacy images: kernels, ramdisks, scripts, multi-file images, with header and data checksums",
 	Magics: []unpack.Magic{
 		{At: 0, Bytes: uimageMagic}, {At: 0, Bytes: "OKLI"},
 		{At: 0, Bytes: "3700"}, {At: 0, Bytes: "3701"}, {At: 0, Bytes: "2061"}, {At: 0, Bytes: "2033"}, {At: 0, Bytes: "2000"}, {At: 0, Bytes: "6000"}, // Netgear, by model
@@ -29,8 +30,9 @@ var UImage = &unpack.Reader{
 
 // UImageOther opens whole files that are a uImage under another magic.
 var UImageOther = &unpack.Reader{
-	Name: "uimage",
-	Doc:  "U-Boot legacy images under a magic of the maker's own, told by the header's checksum",
+	Name:    "uimage",
+	Checked: "mkimage; images of Debian",
+	Doc:     "U-Boot legacy images under a magic of the maker's own, told by the header's checksum",
 	Open: func(in *unpack.Input) (*unpack.Object, error) {
 		if !in.Whole {
 			return nil, unpack.ErrNotThis

@@ -14,8 +14,10 @@ import (
 // Nothing in it states its size: it ends where no more node follows, or where
 // another such file system begins.
 var JFFS2 = &unpack.Reader{
-	Name: "jffs2",
-	Doc:  "jffs2 of both byte orders with zlib, rtime, lzo, lzma; deleted files where their nodes are left",
+	Name:    "jffs2",
+	Limits:  "rubin and dynrubin are reported as unsupported.",
+	Checked: "mkfs.jffs2 with 14 option sets; random trees",
+	Doc:     "jffs2 of both byte orders with zlib, rtime, lzo, lzma; deleted files where their nodes are left",
 	Magics: []unpack.Magic{
 		// A clean marker, at any offset; other first nodes at a block's start.
 		{At: 0, Bytes: "\x85\x19\x03\x20\x0c\x00\x00\x00"}, {At: 0, Bytes: "\x19\x85\x20\x03\x00\x00\x00\x0c"},

@@ -16,11 +16,12 @@ import (
 // Linux): erase blocks with a header each, which say what part of which volume
 // they hold. Each volume is a part.
 var UBI = &unpack.Reader{
-	Name:   "ubi",
-	Doc:    "UBI images and dumps: dynamic and static volumes, of copies of a block the newest that is whole",
-	Magics: []unpack.Magic{{At: 0, Bytes: ubiMagic}},
-	Carve:  true,
-	Open:   openUBI,
+	Name:    "ubi",
+	Checked: "ubinize with 6 option sets",
+	Doc:     "UBI images and dumps: dynamic and static volumes, of copies of a block the newest that is whole",
+	Magics:  []unpack.Magic{{At: 0, Bytes: ubiMagic}},
+	Carve:   true,
+	Open:    openUBI,
 }
 
 const (

@@ -13,11 +13,12 @@ import (
 // an index of all nodes, and a journal of those that are newer, replayed as a
 // read-only mount would. Without a whole index all nodes are searched for.
 var UBIFS = &unpack.Reader{
-	Name:   "ubifs",
-	Doc:    "UBIFS with lzo, zlib, zstd: index, journal, extended attributes; what fscrypt encrypted is told",
-	Magics: []unpack.Magic{{At: 0, Bytes: ubifsMagic}},
-	Carve:  true,
-	Open:   openUBIFS,
+	Name:    "ubifs",
+	Checked: "mkfs.ubifs with 8 option sets",
+	Doc:     "UBIFS with lzo, zlib, zstd: index, journal, extended attributes; what fscrypt encrypted is told",
+	Magics:  []unpack.Magic{{At: 0, Bytes: ubifsMagic}},
+	Carve:   true,
+	Open:    openUBIFS,
 }
 
 const (

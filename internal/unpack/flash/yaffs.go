@@ -26,8 +26,9 @@ var YAFFS = &unpack.Reader{
 
 // YAFFSRaw opens dumps of partitions, which may start with any page.
 var YAFFSRaw = &unpack.Reader{
-	Name: "yaffs",
-	Doc:  "The same in dumps of whole partitions, which start with any page of it.",
+	Name:    "yaffs",
+	Checked: "an independent writer; unyaffs",
+	Doc:     "The same in dumps of whole partitions, which start with any page of it.",
 	Open: func(in *unpack.Input) (*unpack.Object, error) {
 		if !in.Whole {
 			return nil, unpack.ErrNotThis

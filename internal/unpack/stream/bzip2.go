@@ -11,11 +11,12 @@ import (
 
 // Bzip2 opens bzip2 streams, of one or several members.
 var Bzip2 = &unpack.Reader{
-	Name:   "bzip2",
-	Doc:    "bzip2 streams, of one or several members.",
-	Magics: bzip2Magics(),
-	Carve:  true,
-	Open:   openBzip2,
+	Name:    "bzip2",
+	Checked: "bzip2",
+	Doc:     "bzip2 streams, of one or several members.",
+	Magics:  bzip2Magics(),
+	Carve:   true,
+	Open:    openBzip2,
 }
 
 // bzip2Magics are the headers of all levels with the first block's mark, or

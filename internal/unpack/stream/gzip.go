@@ -15,11 +15,12 @@ import (
 
 // Gzip opens gzip streams (RFC 1952).
 var Gzip = &unpack.Reader{
-	Name:   "gzip",
-	Doc:    "gzip streams (RFC 1952), of one or several members.",
-	Magics: []unpack.Magic{{At: 0, Bytes: "\x1f\x8b\x08"}},
-	Carve:  true,
-	Open:   openGzip,
+	Name:    "gzip",
+	Checked: "gzip",
+	Doc:     "gzip streams (RFC 1952), of one or several members.",
+	Magics:  []unpack.Magic{{At: 0, Bytes: "\x1f\x8b\x08"}},
+	Carve:   true,
+	Open:    openGzip,
 }
 
 func openGzip(in *unpack.Input) (*unpack.Object, error) {

@@ -13,11 +13,12 @@ import (
 
 // LZ4 opens LZ4 frames, and the legacy format that kernels are packed in.
 var LZ4 = &unpack.Reader{
-	Name:   "lz4",
-	Doc:    "LZ4 frames (format 1.6), and the legacy frames of Linux kernels.",
-	Magics: []unpack.Magic{{At: 0, Bytes: lz4Magic}, {At: 0, Bytes: lz4LegacyMagic}},
-	Carve:  true,
-	Open:   openLZ4,
+	Name:    "lz4",
+	Checked: "lz4",
+	Doc:     "LZ4 frames (format 1.6), and the legacy frames of Linux kernels.",
+	Magics:  []unpack.Magic{{At: 0, Bytes: lz4Magic}, {At: 0, Bytes: lz4LegacyMagic}},
+	Carve:   true,
+	Open:    openLZ4,
 }
 
 const (

@@ -10,11 +10,12 @@ import (
 
 // LZMA opens .lzma files ("lzma-alone"), the usual packing of router kernels.
 var LZMA = &unpack.Reader{
-	Name:   "lzma",
-	Doc:    "LZMA streams with the 13-byte header of lzma-alone, with or without an end mark.",
-	Magics: lzmaMagics(),
-	Carve:  true,
-	Open:   openLZMA,
+	Name:    "lzma",
+	Checked: "xz --format=lzma",
+	Doc:     "LZMA streams with the 13-byte header of lzma-alone, with or without an end mark.",
+	Magics:  lzmaMagics(),
+	Carve:   true,
+	Open:    openLZMA,
 }
 
 // lzmaMagics are the parameters that packers use (lc, lp and pb in one byte)

@@ -14,11 +14,12 @@ import (
 
 // LZO opens the files of lzop.
 var LZO = &unpack.Reader{
-	Name:   "lzo",
-	Doc:    "LZO1X streams in the format of lzop.",
-	Magics: []unpack.Magic{{At: 0, Bytes: lzopMagic}},
-	Carve:  true,
-	Open:   openLZO,
+	Name:    "lzo",
+	Checked: "lzop",
+	Doc:     "LZO1X streams in the format of lzop.",
+	Magics:  []unpack.Magic{{At: 0, Bytes: lzopMagic}},
+	Carve:   true,
+	Open:    openLZO,
 }
 
 const (

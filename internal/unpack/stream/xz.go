@@ -10,11 +10,12 @@ import (
 
 // XZ opens .xz files.
 var XZ = &unpack.Reader{
-	Name:   "xz",
-	Doc:    "xz streams (file format 1.2), all checks, with the filters for x86, ARM, Thumb, ARM64, PowerPC, SPARC, IA-64 and delta.",
-	Magics: []unpack.Magic{{At: 0, Bytes: "\xfd7zXZ\x00"}},
-	Carve:  true,
-	Open:   openXZ,
+	Name:    "xz",
+	Checked: "xz",
+	Doc:     "xz streams (file format 1.2), all checks, with the filters for x86, ARM, Thumb, ARM64, PowerPC, SPARC, IA-64 and delta.",
+	Magics:  []unpack.Magic{{At: 0, Bytes: "\xfd7zXZ\x00"}},
+	Carve:   true,
+	Open:    openXZ,
 }
 
 func openXZ(in *unpack.Input) (*unpack.Object, error) {

@@ -13,11 +13,12 @@ const zlibMin = 256
 // has them. Only those that are whole and have the right checksum count when
 // they are carved.
 var Zlib = &unpack.Reader{
-	Name:   "zlib",
-	Doc:    "zlib streams (RFC 1950) that stand alone.",
-	Magics: zlibMagics(),
-	Carve:  true,
-	Open:   openZlib,
+	Name:    "zlib",
+	Checked: "Go's writer",
+	Doc:     "zlib streams (RFC 1950) that stand alone.",
+	Magics:  zlibMagics(),
+	Carve:   true,
+	Open:    openZlib,
 }
 
 // zlibMagics are the headers for a window of 32 KiB without a dictionary, each

@@ -10,11 +10,12 @@ import (
 
 // Zstd opens Zstandard frames (RFC 8878).
 var Zstd = &unpack.Reader{
-	Name:   "zstd",
-	Doc:    "Zstandard frames (RFC 8878), one or several, skippable frames between them.",
-	Magics: []unpack.Magic{{At: 0, Bytes: zstdMagic}},
-	Carve:  true,
-	Open:   openZstd,
+	Name:    "zstd",
+	Checked: "zstd",
+	Doc:     "Zstandard frames (RFC 8878), one or several, skippable frames between them.",
+	Magics:  []unpack.Magic{{At: 0, Bytes: zstdMagic}},
+	Carve:   true,
+	Open:    openZstd,
 }
 
 const (

@@ -21,9 +21,10 @@ var Capsule = &unpack.Reader{
 // CapsuleOther opens capsules whose GUID is that of the product's firmware,
 // which no list can know, in files of their own.
 var CapsuleOther = &unpack.Reader{
-	Name: "efi-capsule",
-	Doc:  Capsule.Doc,
-	Open: openCapsule,
+	Name:    "efi-capsule",
+	Checked: "an independent writer",
+	Doc:     Capsule.Doc,
+	Open:    openCapsule,
 }
 
 // capsuleFMP is 6DCBD5ED-E82D-4C44-BDA1-7194199AD92A.

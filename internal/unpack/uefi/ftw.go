@@ -10,11 +10,12 @@ import (
 // FaultTolerant opens the working block of EDK II's fault-tolerant writes
 // (MdeModulePkg/Include/Guid/SystemNvDataGuid.h).
 var FaultTolerant = &unpack.Reader{
-	Name:   "efi-ftw",
-	Doc:    "the working block of EDK II's fault-tolerant writes, between a variable store and its spare copy",
-	Magics: []unpack.Magic{{At: 0, Bytes: string(workingBlock[:])}},
-	Carve:  true,
-	Open:   openFTW,
+	Name:    "efi-ftw",
+	Checked: "variable stores of Debian (OVMF)",
+	Doc:     "the working block of EDK II's fault-tolerant writes, between a variable store and its spare copy",
+	Magics:  []unpack.Magic{{At: 0, Bytes: string(workingBlock[:])}},
+	Carve:   true,
+	Open:    openFTW,
 }
 
 // 9E58292B-7C68-497D-A0CE-6500FD9F1B95

@@ -14,9 +14,10 @@ import (
 // size that follow each other without a gap from the header's end on, then for
 // each section the XOR of its 32-bit words.
 var DLink = &unpack.Reader{
-	Name: "dlink",
-	Doc:  "D-Link storage images: a table of sections (kernel, ramdisk, defaults) with XOR checksums before uImages",
-	Open: openDLink,
+	Name:    "dlink",
+	Checked: "an image of Debian for the DNS-320; an independent writer",
+	Doc:     "D-Link storage images: a table of sections (kernel, ramdisk, defaults) with XOR checksums before uImages",
+	Open:    openDLink,
 }
 
 const maxSections = 8

@@ -23,10 +23,11 @@ var Realtek = &unpack.Reader{
 
 // RealtekOld are blocks whose magic is too common a word to be searched for.
 var RealtekOld = &unpack.Reader{
-	Name:   "realtek",
-	Doc:    "blocks of older Realtek boards (boot, csys, root, csro) at the start of a file",
-	Magics: []unpack.Magic{{At: 0, Bytes: "boot"}, {At: 0, Bytes: "csys"}, {At: 0, Bytes: "root"}, {At: 0, Bytes: "csro"}, {At: 0, Bytes: "webp"}},
-	Open:   openRealtek,
+	Name:    "realtek",
+	Checked: "an independent writer",
+	Doc:     "blocks of older Realtek boards (boot, csys, root, csro) at the start of a file",
+	Magics:  []unpack.Magic{{At: 0, Bytes: "boot"}, {At: 0, Bytes: "csys"}, {At: 0, Bytes: "root"}, {At: 0, Bytes: "csro"}, {At: 0, Bytes: "webp"}},
+	Open:    openRealtek,
 }
 
 const realtekHeader = 16
