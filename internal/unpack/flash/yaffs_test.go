@@ -239,6 +239,26 @@ func TestYAFFSDamage(t *testing.T) {
 	unpacktest.Damage(t, YAFFS, p.out, unpacktest.Damaged{Rounds: 150, Unchecked: true})
 }
 
+// TestYAFFSBrokenHeader: a folder's only page is broken, but its tags are not.
+// The other files are listed, and the damage is said.
+func TestYAFFSBrokenHeader(t *testing.T) {
+	p := newYAFFSPacker(t, 2048, 64, 2, binary.LittleEndian)
+	p.header(257, yaffsFacts{kind: 1, parent: 1, mode: 0o100644, name: "good", size: 4})
+	p.data(257, 0, []byte("text"))
+	at := len(p.out)
+	p.header(258, yaffsFacts{kind: 3, parent: 1, mode: 0o40755, name: "broken"})
+	p.header(259, yaffsFacts{kind: 1, parent: 258, mode: 0o100644, name: "inside"})
+	p.out[at] = 99
+	o, err := YAFFS.Open(unpacktest.Input(p.out))
+	if err != nil || o.Err == nil {
+		t.Fatalf("%v %+v", err, o)
+	}
+	tree := unpack.NewTree(o.Entries)
+	if tree.Entry("good") == nil || tree.Entry("lost+found/inside") == nil {
+		t.Errorf("%+v", o.Entries)
+	}
+}
+
 // TestYAFFSFalse: noise, text and pages of other sorts are refused.
 func TestYAFFSFalse(t *testing.T) {
 	header := newYAFFSPacker(t, 2048, 64, 2, binary.LittleEndian)

@@ -26,6 +26,9 @@ func (y *yaffs) tree() {
 	nodes := map[uint32]*yaffsNode{}
 	var ids []uint32
 	for id, o := range y.objects {
+		if len(o.pages) == 0 {
+			continue // its only page is a broken header, which was noted
+		}
 		nodes[id] = y.node(o)
 		ids = append(ids, id)
 	}
