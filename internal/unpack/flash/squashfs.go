@@ -18,7 +18,7 @@ var Squashfs = &unpack.Reader{
 		"vendors: other magics, LZMA in versions 2 and 3 with and without headers.",
 	Limits: "Compressors that vendors changed beyond the parameters of LZMA are reported as damaged.",
 	Checked: "mksquashfs 4.5 with 29 option sets and random trees (version 4); unsquashfs 4.5 reading what our packer for the tests " +
-		"makes of random trees (versions 1 to 3, both byte orders); images of AVM, DD-WRT and OpenWrt kinds.",
+		"makes of random trees (versions 1 to 3, both byte orders); 14 real images, those of AVM among them; other vendor variants only by that packer.",
 	Magics: squashMagics(),
 	Carve:  true,
 	Open:   openSquashfs,

@@ -18,7 +18,7 @@ var YAFFS = &unpack.Reader{
 		"the newest version of each file, deleted files, hard links, extended attributes.",
 	Limits: "Older versions of files that still exist are not listed; dumps whose controller moved the tags to other places than the " +
 		"start of the spare area need their ECC to be found.",
-	Checked: "unyaffs reading what our packer for the tests makes of random trees, 8 layouts in both byte orders; two real images.",
+	Checked: "our packer for the tests with 9 layouts in both byte orders and random trees; unyaffs reads 4 of them alike; two real images.",
 	Magics:  yaffsMagics(),
 	Carve:   true,
 	Open:    func(in *unpack.Input) (*unpack.Object, error) { return openYAFFS(in, 1) },
@@ -27,7 +27,7 @@ var YAFFS = &unpack.Reader{
 // YAFFSRaw opens dumps of partitions, which may start with any page.
 var YAFFSRaw = &unpack.Reader{
 	Name:    "yaffs",
-	Checked: "an independent writer; unyaffs",
+	Checked: "our packer for the tests",
 	Doc:     "The same in dumps of whole partitions, which start with any page of it.",
 	Open: func(in *unpack.Input) (*unpack.Object, error) {
 		if !in.Whole {
