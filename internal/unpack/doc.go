@@ -1,7 +1,8 @@
 // Package unpack opens what a buyer holds: bytes in, a tree of nodes out.
 //
-// A Reader opens one format and stands in one file of this package; List holds
-// them all. Open bytes are an Object: either a tree of entries (a file system
+// A Reader opens one format and stands in one file of a package for its family
+// (archive, boot, disk and so on, below this one); formats.All holds them all.
+// This package is their contract and what all of them share. Open bytes are an Object: either a tree of entries (a file system
 // or an archive) or named parts (a header with its payload, a compressed
 // stream with its content). Explore applies readers to an artifact as long as
 // something opens, carves raw flash images, and classifies what no reader
@@ -11,6 +12,6 @@
 // artifact is written to disk or executed: a path such as ../../etc is only a
 // string. Limits hold for the whole tree; hitting one is reported as unread.
 //
-// To add a format: one file with its Reader, one line in list.go, its fixtures
-// and a fuzz target.
+// To add a format: one file with its Reader in its family, one line in the
+// list.go there, its fixtures and a fuzz target.
 package unpack
