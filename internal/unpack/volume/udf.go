@@ -55,6 +55,7 @@ type udf struct {
 	add     func(e unpack.Entry, place isoPlace) bool
 	stop    func() bool
 	listed  int64
+	broken  bool // there is no root folder to be found
 }
 
 func openUDF(in *unpack.Input) (*unpack.Object, error) {
@@ -96,6 +97,7 @@ func newUDF(in *unpack.Input, data unpack.Bytes, g *unpack.Gatherer) (*udf, erro
 	if err := u.volume(main); err != nil {
 		if in.Whole {
 			u.damage(err)
+			u.broken = true
 			return u, nil
 		}
 		return nil, unpack.ErrNotThis

@@ -25,6 +25,9 @@ const (
 
 // walk gives every file to add.
 func (u *udf) walk() {
+	if u.broken {
+		return
+	}
 	root, err := u.inode(u.fileSet)
 	if err == nil && root.kind != 4 {
 		err = errors.New("it is none")

@@ -385,6 +385,29 @@ func TestUDFReserve(t *testing.T) {
 	}
 }
 
+// TestUDFNoVolume: descriptors that are whole, but describe no volume that can
+// be read, are an error and no crash.
+func TestUDFNoVolume(t *testing.T) {
+	for _, change := range []func(p []byte){
+		func(p []byte) { p[218]++ },                                       // not of UDF
+		func(p []byte) { binary.LittleEndian.PutUint32(p[212:], 0) },      // blocks of no size
+		func(p []byte) { binary.LittleEndian.PutUint32(p[252:], 70_000) }, // no file set there
+		func(p []byte) { p[440] = 9 },                                     // an unknown partition map
+	} {
+		x := mkudffs(t, 2048, "--media-type=hd")
+		for i := range len(x.b) / 2048 {
+			if p := x.b[i*2048:]; tagOf(p) == udfLogicalVolume {
+				change(p)
+				x.seal(i, i)
+			}
+		}
+		o, err := UDF.Open(unpacktest.Input(x.b))
+		if err != nil || o.Err == nil || len(o.Entries) != 0 {
+			t.Errorf("%v %v", err, o)
+		}
+	}
+}
+
 func TestUDFDamage(t *testing.T) {
 	x := mkudffs(t, 512, "--media-type=hd")
 	x.fill()
