@@ -7,6 +7,7 @@ var List = []*unpack.Reader{
 	ISO9660, // before UDF and partition tables, which it may be too
 	UDF,
 	NTFS,
+	HFSPlus,
 	BitLocker,
 	Zisofs,
 }
