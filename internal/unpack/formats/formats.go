@@ -11,6 +11,7 @@ import (
 	"github.com/doorward/doorward/internal/unpack/disk"
 	"github.com/doorward/doorward/internal/unpack/flash"
 	"github.com/doorward/doorward/internal/unpack/linuxfs"
+	"github.com/doorward/doorward/internal/unpack/mcu"
 	"github.com/doorward/doorward/internal/unpack/stream"
 	"github.com/doorward/doorward/internal/unpack/uefi"
 	"github.com/doorward/doorward/internal/unpack/vendor"
@@ -29,10 +30,12 @@ var All = slices.Concat(
 	uefi.List,
 	volume.List,
 	bundle.List,
+	mcu.List,
 
 	// Without a magic: tried on what no other opened.
 	boot.Last,
 	flash.Last,
+	mcu.Last,
 	vendor.Last,
 	uefi.Last,
 	archive.Last,

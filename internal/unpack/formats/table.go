@@ -32,6 +32,5 @@ Reported as unread, with place and size, wherever they occur:
 - file systems: HFS, APFS, JFS, ReiserFS, minix, romfs; ext journals are not replayed
 - archives and installers: rar, dmg, xar, Inno Setup, InstallShield, Flatpak
 - raw NAND dumps with their spare area
-- microcontroller images: Intel HEX, S-record, ESP, UF2
 - encrypted parts, whoever has the key: there is no --key yet
 `
