@@ -97,11 +97,11 @@ func (n *nsis) open(size int64) error {
 		n.method = "lzma"
 	case single && sig[4] <= 1 && nsisLZMA(sig[5:]):
 		n.method, n.filter = "lzma", true
-	case single && nsisBzip2(sig[4:]), nsisBzip2(sig):
+	case single && !nsisBzip2(sig[4:]):
+		n.method = "deflate"
+	case single, nsisBzip2(sig):
 		n.method = "bzip2"
 		return fmt.Errorf("nsis: bzip2 of its own: %w", unpack.ErrUnsupported)
-	case single:
-		n.method = "deflate"
 	default:
 		n.method, n.solid = "deflate", true
 	}
