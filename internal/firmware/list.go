@@ -21,4 +21,5 @@ var All = []*Detector{
 	Sensor,
 	Service,
 	Update,
+	BootFirmware,
 }

@@ -50,6 +50,7 @@ func take(p *product.Product) *inventory {
 	in.systems()
 	in.packages()
 	in.kernels()
+	in.bootFirmware()
 	in.programs()
 	in.modules()
 	in.name()

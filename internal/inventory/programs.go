@@ -48,6 +48,7 @@ func (in *inventory) program(f *product.File, info *executable.Info) {
 	}
 	c := doorward.Component{Type: componentType(info), Name: programName(f, info), SHA256: f.SHA256, Where: f.Where(), Found: "elf", Detail: identify(info)}
 	c.PURL = purl("generic", "", c.Name, "")
+	uefiModule(f, &c)
 	if own >= 0 {
 		found[own].describe(&c)
 	}

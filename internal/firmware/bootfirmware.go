@@ -1,0 +1,154 @@
+package firmware
+
+import (
+	"context"
+	"strings"
+
+	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/detect"
+	"github.com/doorward/doorward/internal/product"
+)
+
+// BootFirmware finds doors of a PC's firmware.
+var BootFirmware = &Detector{
+	Name: "bootfirmware",
+	Doc: "Doors of UEFI firmware and what lies beside it on the flash: test keys and switched-off checks of secure boot, the UEFI shell, booting from the network, " +
+		"scripts built into iPXE, and flash descriptors that let the host write the management engine.",
+	Kinds: []doorward.Kind{doorward.KindKey, doorward.KindDebug, doorward.KindUpdate, doorward.KindPrivilege},
+	Patterns: []string{
+		shellMark, httpBootMark, pxeBootMark, setupModeMark, tlsProtocol, ipxeMark, descriptorMark,
+		"DO NOT TRUST", "DO NOT SHIP", "SnakeOil",
+	},
+	Scope: detect.ProductAll,
+	Run:   runBootFirmware,
+}
+
+// Marks of EDK II's programs, whatever their file is called: texts that they
+// show or variables that they define, and a GUID that they look for.
+var (
+	shellMark     = utf16("uefishellversion")
+	httpBootMark  = utf16("UEFI HTTP Boot Driver")
+	pxeBootMark   = utf16("UEFI PXE Base Code Driver")
+	setupModeMark = utf16("SetupMode")
+)
+
+const (
+	// EFI_TLS_PROTOCOL_GUID, 00CA959F-6CFA-4DB1-95BC-E46C47514390 (UEFI 2.10, section 28.10).
+	tlsProtocol    = "\x9f\x95\xca\x00\xfa\x6c\xb1\x4d\x95\xbc\xe4\x6c\x47\x51\x43\x90"
+	ipxeMark       = "#!ipxe\n"
+	descriptorMark = "# Intel flash descriptor\n"
+)
+
+func runBootFirmware(ctx context.Context, p *product.Product, out *detect.Sink) error {
+	b := &bootFirmware{p, out}
+	for _, v := range p.Volumes {
+		b.secureBoot(v)
+	}
+	b.testKeys()
+	b.shell()
+	b.network()
+	for _, f := range p.Files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if f.Has(descriptorMark) {
+			b.descriptor(f)
+		}
+		if f.Has(ipxeMark) && !f.Type.IsText() && !f.Deleted() {
+			b.ipxe(f)
+		}
+	}
+	return nil
+}
+
+type bootFirmware struct {
+	product *product.Product
+	out     *detect.Sink
+}
+
+// inFirmware says that a file is part of firmware: a volume of UEFI or a ROM, or
+// a folder into which somebody unpacked one, but no operating system and no
+// boot partition.
+func inFirmware(f *product.File) bool {
+	if f.Deleted() {
+		return false
+	}
+	v := f.Volume
+	if v == nil || v.Format == "efi-volume" || v.Format == "option-rom" {
+		return true
+	}
+	for _, dir := range []string{"usr", "etc", "EFI", "efi", "boot"} {
+		if v.Exists(dir) {
+			return false
+		}
+	}
+	return !v.IsRoot() && v.Format == "directory"
+}
+
+// programs are the programs of the firmware that have a mark.
+func (b *bootFirmware) programs(mark string) []*product.File {
+	var list []*product.File
+	for _, f := range b.product.Files {
+		if f.Type.Executable() && f.Has(mark) && inFirmware(f) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// placed is a door at all files that show it.
+func placed(d doorward.Door, files []*product.File, mark, what, note string) doorward.Door {
+	for _, f := range files {
+		at := f.Hits(mark)[0]
+		d.Where = append(d.Where, f.WhereAt(at)...)
+		if len(d.Evidence) == 0 {
+			d.Evidence = append(d.Evidence, doorward.Evidence{What: what, Note: note, Path: f.Path, Offset: &at})
+		}
+	}
+	d.Detail["path"] = files[0].Path
+	return d
+}
+
+// shell finds the UEFI shell.
+func (b *bootFirmware) shell() {
+	files := b.programs(shellMark)
+	b.out.Looked(doorward.KindDebug, len(files), "UEFI shell")
+	if len(files) == 0 {
+		return
+	}
+	d := debugDoor("boot-shell", "the UEFI shell is built into the firmware", doorward.Physical, doorward.Open)
+	d.Check = "At the keyboard or console, choose the shell in the boot menu, or let booting fail."
+	b.out.Door(placed(d, files, shellMark, "uefishellversion", "it reads and writes memory, devices and files before any system runs; secure boot does not stop a shell of the firmware itself"))
+}
+
+// network finds what boots from the network.
+func (b *bootFirmware) network() {
+	checked := len(b.programs(setupModeMark)) > 0
+	tls := len(b.programs(tlsProtocol)) > 0
+	for _, n := range []struct{ mark, text, protocol string }{{httpBootMark, "UEFI HTTP Boot Driver", "http"}, {pxeBootMark, "UEFI PXE Base Code Driver", "pxe"}} {
+		files := b.programs(n.mark)
+		b.out.Looked(doorward.KindUpdate, len(files), "network boot")
+		if len(files) == 0 {
+			continue
+		}
+		b.out.Door(networkDoor(files, n.mark, n.text, n.protocol, checked, tls))
+	}
+}
+
+func networkDoor(files []*product.File, mark, text, protocol string, checked, tls bool) doorward.Door {
+	hidden, signed, note := doorward.Open, "false", "what boots is what the network's DHCP server names, and nothing checks it"
+	if checked {
+		hidden, signed, note = doorward.Checked, "unknown", "what boots is what the network's DHCP server names; assumes that secure boot, which the firmware has, is switched on and checks it"
+	}
+	d := doorward.Door{
+		Kind: doorward.KindUpdate, Title: "the firmware can boot from the network by " + strings.ToUpper(protocol), Reach: doorward.Adjacent,
+		Stages: []doorward.Stage{doorward.Signal, doorward.Access}, Certainty: doorward.Likely,
+		Weight: doorward.Weigh(doorward.Change, doorward.Adjacent, hidden, protocol == "pxe" || !tls), References: []string{"CWE-494"},
+		Detail: doorward.Detail{"what": "network-boot", "protocol": protocol, "signed": signed},
+		Check:  "Watch the network while the product starts with nothing to boot from: it asks by DHCP and fetches what the answer names.",
+	}
+	if protocol == "http" {
+		d.Detail["tls"] = tls
+	}
+	return placed(d, files, mark, text, note)
+}
