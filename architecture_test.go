@@ -61,6 +61,7 @@ var mayImport = map[string][]string{
 	"internal/declare":                 {},
 	"internal/report":                  {},
 	"internal/sandbox":                 {},
+	"internal/cache":                   {},
 	"internal/crypt":                   {},
 	"internal/unpack/lzma":             {},
 	"internal/unpack/lzo":              {},

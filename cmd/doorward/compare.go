@@ -31,7 +31,7 @@ func (c *compareCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	c.confine(s, c.outputFlags, c.declareFlags, c.Reference, c.Received)
+	c.confine(s, c.outputFlags, c.declareFlags, "", c.Reference, c.Received)
 	reference, oldFiles, err := c.side(ctx, c.Reference, opt)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/cache"
 	"github.com/doorward/doorward/internal/report"
 	"github.com/doorward/doorward/internal/scan"
 	"github.com/doorward/doorward/internal/unpack"
@@ -36,7 +37,8 @@ type limitFlags struct {
 }
 
 // confine gives up what the command does not need, before it reads anything.
-func (l limitFlags) confine(s *streams, o outputFlags, d declareFlags, paths ...string) {
+// cacheDir is "" if there is no cache.
+func (l limitFlags) confine(s *streams, o outputFlags, d declareFlags, cacheDir string, paths ...string) {
 	if !s.confine || l.NoSandbox {
 		return
 	}
@@ -46,7 +48,10 @@ func (l limitFlags) confine(s *streams, o outputFlags, d declareFlags, paths ...
 	}
 	var write []string
 	if o.Output != "" && o.Output != "-" {
-		write = append(write, o.Output)
+		write = append(write, filepath.Dir(o.Output))
+	}
+	if cacheDir != "" {
+		write = append(write, cacheDir)
 	}
 	scan.Confine(read, write)
 }
@@ -63,8 +68,9 @@ type declareFlags struct {
 }
 
 type inspectCmd struct {
-	Paths []string `arg:"" name:"path" help:"What to inspect."`
-	Each  bool     `help:"The entries of a folder are products of their own."`
+	Paths   []string `arg:"" name:"path" help:"What to inspect."`
+	Each    bool     `help:"The entries of a folder are products of their own."`
+	NoCache bool     `help:"Inspect again what was inspected before, and keep nothing."`
 	outputFlags
 	declareFlags
 	limitFlags
@@ -75,7 +81,10 @@ func (inspectCmd) Help() string {
 	return `Opens whatever a buyer holds, takes it apart completely, lists every door with its evidence, and says what it could not read. Nothing of it is executed or written to disk.
 
   doorward inspect router.bin --declared maker.cdx.json
-  doorward inspect router.bin --format html -o report.html`
+  doorward inspect router.bin --format html -o report.html
+  doorward inspect --each images/
+
+The report of a file is kept, without secrets, in the user's cache folder: the same bytes with the same options are not inspected twice.`
 }
 
 // Run inspects each path; the exit status is the worst of them.
@@ -91,25 +100,60 @@ func (c *inspectCmd) Run(ctx context.Context, s *streams) error {
 	if len(paths) > 1 && c.Format != "text" && c.Format != "json" {
 		return fmt.Errorf("%s holds one product: inspect the %d one by one, or as text or json", c.Format, len(paths))
 	}
-	c.confine(s, c.outputFlags, c.declareFlags, paths...)
-	worst, out := exitClean, new(bytes.Buffer)
-	for _, path := range paths {
-		r, err := inspectOne(ctx, path, opt)
-		if err != nil {
+	opt.ShowSecrets = c.ShowSecrets
+	cacheDir := c.openCache(s, &opt)
+	c.confine(s, c.outputFlags, c.declareFlags, cacheDir, paths...)
+	out, table := new(bytes.Buffer), summary{}
+	show := opt.Progress
+	for i, path := range paths {
+		if show != nil && len(paths) > 1 {
+			opt.Progress = numbered(show, fmt.Sprintf("%d/%d %s: ", i+1, len(paths), printable(filepath.Base(path))))
+		}
+		r, err := scan.Report(ctx, path, opt)
+		switch {
+		case err != nil && len(paths) == 1:
 			return err
+		case err != nil:
+			fmt.Fprintln(s.err, "doorward:", oneLine(err))
+			table.failed(path)
+			continue
 		}
 		if err := c.render(s, out, r); err != nil {
 			return err
 		}
-		worst = worse(worst, scan.Status(r, doorward.Weight(c.FailOn), c.Strict))
+		table.add(r, scan.Status(r, doorward.Weight(c.FailOn), c.Strict))
+	}
+	if len(paths) > 1 && c.Format == "text" {
+		table.write(out)
 	}
 	if err := c.write(s, out.Bytes()); err != nil {
 		return err
 	}
-	if worst != exitClean {
-		return status(worst)
+	if table.worst != exitClean {
+		return status(table.worst)
 	}
 	return nil
+}
+
+// openCache lets the inspection use the user's cache and returns its folder. Who
+// has no home, or none to write in, has no cache.
+func (c *inspectCmd) openCache(s *streams, opt *scan.Options) string {
+	if c.NoCache || c.ShowSecrets {
+		return ""
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	dir = filepath.Join(dir, "doorward")
+	if opt.Program, err = scan.Program(); err != nil {
+		return ""
+	}
+	opt.Cache, err = cache.Open(dir, func(text string) { fmt.Fprintln(s.err, "doorward:", text) })
+	if err != nil {
+		return ""
+	}
+	return dir
 }
 
 // worse orders exit statuses: 2 beats 1 beats 3 beats 0.
@@ -157,22 +201,8 @@ func (d declareFlags) options(s *streams, l limitFlags, noTimes bool) (scan.Opti
 	}, nil
 }
 
-func inspectOne(ctx context.Context, path string, opt scan.Options) (*doorward.Report, error) {
-	p, closer, err := scan.Open(ctx, path, opt)
-	if err != nil {
-		return nil, err
-	}
-	defer closer()
-	if opt.Progress != nil {
-		defer opt.Progress("", 0) // the line goes when the work is done
-	}
-	return scan.Inspect(ctx, p, opt)
-}
-
+// render writes a report, whose secrets are masked already.
 func (o *outputFlags) render(s *streams, w io.Writer, r *doorward.Report) error {
-	if !o.ShowSecrets {
-		report.Mask(r)
-	}
 	return report.Write(w, o.Format, r, report.Options{Color: o.Output == "" && isTerminal(s.out)})
 }
 

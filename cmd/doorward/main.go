@@ -9,12 +9,20 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 
 	"github.com/alecthomas/kong"
 )
 
+// softMemory is from where on garbage is collected early rather than more memory
+// taken. It is no limit: what is needed is taken.
+const softMemory = 400 << 20
+
 func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(softMemory)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], &streams{out: os.Stdout, err: os.Stderr, confine: true}))

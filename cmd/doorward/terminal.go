@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/doorward/doorward/internal/scan"
 )
 
 // isTerminal says that w is a terminal of a person.
@@ -19,24 +21,46 @@ func isTerminal(w io.Writer) bool {
 }
 
 // progress shows on a terminal what is being done; elsewhere it is nil.
-func progress(w io.Writer) func(stage string, read int64) {
+func progress(w io.Writer) func(scan.Progress) {
 	if !isTerminal(w) {
 		return nil
 	}
 	var mu sync.Mutex
-	var last time.Time
-	start := time.Now()
-	return func(stage string, read int64) {
+	var last, start time.Time
+	return func(p scan.Progress) {
 		mu.Lock()
 		defer mu.Unlock()
-		if stage == "" {
+		switch now := time.Now(); {
+		case p.Stage == "": // the end of one artifact
 			fmt.Fprint(w, "\r\x1b[K")
-			return
+			start = time.Time{}
+		case start.IsZero():
+			start = now
+		case now.Sub(last) > 100*time.Millisecond && now.Sub(start) > 300*time.Millisecond:
+			last = now
+			fmt.Fprint(w, "\r\x1b[K"+progressLine(p, now.Sub(start)))
 		}
-		if time.Since(last) < 100*time.Millisecond || time.Since(start) < 300*time.Millisecond {
-			return
-		}
-		last = time.Now()
-		fmt.Fprintf(w, "\r\x1b[K%s: %d MB in %.0f s", stage, read>>20, time.Since(start).Seconds())
 	}
+}
+
+// numbered says before each stage which of several products it is of.
+func numbered(show func(scan.Progress), prefix string) func(scan.Progress) {
+	return func(p scan.Progress) {
+		if p.Stage != "" {
+			p.Stage = prefix + p.Stage
+		}
+		show(p)
+	}
+}
+
+// progressLine says how much is done of what is known to come, how fast, and how
+// long the rest takes at that speed.
+func progressLine(p scan.Progress, spent time.Duration) string {
+	rate := float64(p.Read) / spent.Seconds()
+	line := fmt.Sprintf("%s: %d of %d MB, %.0f MB/s", p.Stage, p.Read>>20, p.All>>20, rate/(1<<20))
+	if rate > 0 && p.Read < p.All {
+		left := time.Duration(float64(p.All-p.Read) / rate * float64(time.Second))
+		line += fmt.Sprintf(", %s left", left.Round(time.Second))
+	}
+	return line
 }

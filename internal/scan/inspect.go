@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/cache"
 	"github.com/doorward/doorward/internal/declare"
 	"github.com/doorward/doorward/internal/detect"
 	"github.com/doorward/doorward/internal/firmware"
@@ -36,7 +37,18 @@ type Options struct {
 	Declared   []string  // files with declarations
 	AnyVersion bool      // a declaration for another version declares, too
 	Marks      string    // file with a reviewer's marks
-	Progress   func(stage string, read int64)
+	Progress   func(Progress)
+
+	ShowSecrets bool         // Report leaves secrets as they are
+	Cache       *cache.Cache // of Report; nil for none
+	Program     string       // what the cache takes for the version: see Program
+	digest      string       // of the artifact, if it is known
+}
+
+// Progress is how far an inspection is. It is empty when it ends.
+type Progress struct {
+	Stage     string // "reading"
+	Read, All int64  // bytes so far, and as many as are known to come
 }
 
 // Open opens the artifact at a path of this machine, a file or a folder.
@@ -46,9 +58,9 @@ func Open(ctx context.Context, path string, opt Options) (*product.Product, func
 		return nil, nil, fmt.Errorf("%s can't be opened: %w", path, cause(err))
 	}
 	name := filepath.Base(path)
-	uo := unpack.Options{Readers: formats.All, Limits: opt.Limits, Workers: opt.Workers}
+	uo := unpack.Options{Readers: formats.All, Limits: opt.Limits, Workers: opt.Workers, SHA256: opt.digest}
 	if opt.Progress != nil {
-		uo.Progress = func(read int64) { opt.Progress("reading", read) }
+		uo.Progress = func(read, all int64) { opt.Progress(Progress{"opening", read, all}) }
 	}
 	switch {
 	case info.IsDir():
@@ -99,7 +111,7 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
 	if opt.Progress != nil {
-		opt.Progress("looking for doors in", p.Size)
+		opt.Progress(Progress{"looking for doors in", p.Size, p.Size})
 	}
 	start := time.Now()
 	found := detect.Run(ctx, firmware.All, p, opt.Workers)

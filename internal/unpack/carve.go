@@ -123,6 +123,7 @@ func (x *explorer) carve(c *Content, data Bytes, w *work, first ...region) bool 
 		x.between(c, data, at, r.offset, w, &jobs)
 		n := &Node{Step: fmt.Sprintf("%s@0x%x", r.reader.Name, r.offset), Offset: r.offset, Size: r.object.Size}
 		c.Children = append(c.Children, n)
+		x.expect(n.Size)
 		jobs = append(jobs, func() { x.fillOpened(n, Window(data, r.offset, r.object.Size), r, w) })
 		at = r.end()
 	}
@@ -275,6 +276,7 @@ func (x *explorer) between(c *Content, data Bytes, from, to int64, w *work, jobs
 	for _, p := range pieces(data, from, to) {
 		n := &Node{Step: fmt.Sprintf("raw@0x%x", p[0]), Offset: p[0], Size: p[1] - p[0]}
 		c.Children = append(c.Children, n)
+		x.expect(n.Size)
 		*jobs = append(*jobs, func() { x.fillRaw(n, Window(data, p[0], p[1]-p[0]), w) })
 	}
 }

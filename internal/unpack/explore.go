@@ -26,8 +26,12 @@ type Options struct {
 	// memory unless it is very large.
 	Observe func(b Bytes, t Type) any
 
-	// Progress is called now and then with the bytes read so far.
-	Progress func(read int64)
+	// Progress is called now and then with the bytes looked at so far, and with
+	// how many are known to come in all: more than the artifact has, since what
+	// lies in it is looked at by itself.
+	Progress func(read, all int64)
+
+	SHA256 string // of the artifact's bytes, if it is known
 }
 
 // Result is the tree of an artifact and the work that it cost.
@@ -44,6 +48,7 @@ func Explore(ctx context.Context, name string, data Bytes, opt Options) (*Result
 	if x.cancel != nil {
 		defer x.cancel()
 	}
+	x.expect(data.Size())
 	root := &Node{Step: name, Size: data.Size()}
 	if err := x.fill(root, data, nil, true); err != nil {
 		return nil, err
@@ -86,7 +91,8 @@ type explorer struct {
 	budget  *Budget
 	carver  *Carver
 	slots   chan struct{} // free workers besides the caller
-	read    atomic.Int64
+	read    atomic.Int64  // bytes looked at
+	all     atomic.Int64  // those and the ones known to come
 	kept    atomic.Int64
 	mu      sync.Mutex
 	known   map[string]*work // by digest
@@ -125,9 +131,12 @@ func (x *explorer) fill(n *Node, data Bytes, up *work, raw bool) error {
 		}
 		data = Slice(b)
 	}
-	digest, err := x.digest(data)
-	if err != nil {
-		return err
+	digest := x.opt.SHA256
+	if up != nil || digest == "" {
+		var err error
+		if digest, err = x.digest(data); err != nil {
+			return err
+		}
 	}
 	w, first := x.claim(digest, up, raw)
 	switch {
@@ -193,10 +202,13 @@ func (x *explorer) keep(lazy, decoded Bytes) Bytes {
 	return decoded
 }
 
+// expect counts bytes that will be looked at.
+func (x *explorer) expect(n int64) { x.all.Add(n) }
+
 func (x *explorer) digest(data Bytes) (string, error) {
-	x.read.Add(data.Size())
+	read := x.read.Add(data.Size())
 	if x.opt.Progress != nil {
-		x.opt.Progress(x.read.Load())
+		x.opt.Progress(read, max(read, x.all.Load()))
 	}
 	if s, ok := data.(Slice); ok {
 		sum := sha256.Sum256(s)
@@ -341,6 +353,9 @@ func (x *explorer) openParts(c *Content, reader string, o *Object, w *work) {
 			step += "@0x0"
 		}
 		c.Children = append(c.Children, &Node{Step: step, Offset: p.Offset, Info: p.Info, Format: p.Format})
+		if p.Data != nil {
+			x.expect(p.Data.Size())
+		}
 	}
 	x.each(len(o.Parts), func(i int) {
 		if p := o.Parts[i]; p.Data != nil {
@@ -378,6 +393,7 @@ func (x *explorer) openTree(c *Content, w *work) {
 		n := &Node{Step: p, Offset: -1, Size: e.Size(), Entry: e}
 		c.Children = append(c.Children, n)
 		nodes = append(nodes, n)
+		x.expect(n.Size)
 	}
 	sort.SliceStable(nodes, func(i, j int) bool { return nodes[i].Entry.Order < nodes[j].Entry.Order })
 	x.each(len(nodes), func(i int) { x.fillEntry(nodes[i], w) })
