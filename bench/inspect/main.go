@@ -1,165 +1,210 @@
-// Command inspect measures `doorward inspect` against binwalk on the same
-// files, in one run: wall and processor seconds, resident memory, the ratio.
-// It fetches Debian packages for its inputs and runs nothing of them.
+// Command inspect measures `doorward inspect` in one run with its peers: with
+// unpacking and hashing the same content by C programs, with the chain of tools
+// that answers a part of the same question, and with itself after a change. The
+// ratios are of processor seconds, user and system, the best of several runs. It
+// fetches Debian packages for its inputs and runs nothing of them.
 //
-//	go run ./bench/inspect            # all
-//	go run ./bench/inspect -peer=0    # without binwalk
+//	go run ./bench/inspect                  # all
+//	go run ./bench/inspect -dir inputs      # inputs are made once and stay
+//	go run ./bench/inspect -chain=false     # without binwalk, yara, strings, ssdeep, objdump
 package main
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
-	"time"
-
-	"github.com/doorward/doorward"
 )
 
-// bound is what an image may cost (issue "Inspect a product", section 7).
-type bound struct {
-	wall, cpu float64 // seconds
-	memory    int64   // MB resident
-}
-
-type cost struct {
-	wall, cpu float64
-	memory    int64
+type bench struct {
+	dir, tmp string // of inputs; of what peers write, in memory
+	tool     string
+	runs     int
+	failed   int
 }
 
 func main() {
-	peer := flag.Int("peer", 1, "run binwalk, too (0: no)")
-	runs := flag.Int("runs", 3, "runs of doorward; the best counts")
-	profile := flag.String("dir", "", "keep the inputs in this folder")
+	dir := flag.String("dir", "", "keep the inputs in this folder")
+	tmp := flag.String("tmp", "/dev/shm", "a folder in memory, for what peers unpack")
+	runs := flag.Int("runs", 3, "runs of everything but the chain; the best counts")
+	chain := flag.Bool("chain", true, "run the chain of tools, too")
 	flag.Parse()
-	if err := run(*profile, *peer != 0, *runs); err != nil {
+	if err := run(*dir, *tmp, *runs, *chain); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/inspect:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string, peer bool, runs int) error {
+func run(dir, tmp string, runs int, chain bool) error {
+	work, err := os.MkdirTemp(tmp, "doorward-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
 	if dir == "" {
-		tmp, err := os.MkdirTemp("", "doorward-bench-")
-		if err != nil {
+		dir = filepath.Join(work, "inputs")
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	b := &bench{dir: dir, tmp: work, tool: filepath.Join(work, "doorward"), runs: runs}
+	if err := command("", "go", "build", "-trimpath", "-o", b.tool, "./cmd/doorward"); err != nil {
+		return err
+	}
+	fmt.Printf("%-34s %8s %8s %8s\n", "", "CPU s", "wall s", "RSS MB")
+	steps := []func() error{b.absolute, b.flashImages, b.diskImages, b.again}
+	if chain {
+		steps = append(steps, b.chain)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
 			return err
 		}
-		defer os.RemoveAll(tmp)
-		dir = tmp
 	}
-	tool := filepath.Join(dir, "doorward")
-	if err := command("", "go", "build", "-o", tool, "./cmd/doorward"); err != nil {
-		return err
+	if b.failed > 0 {
+		return fmt.Errorf("%d bounds do not hold", b.failed)
 	}
-	router, err := routerImage(dir)
+	return nil
+}
+
+// absolute holds two images against fixed bounds.
+func (b *bench) absolute() error {
+	router, err := routerImage(b.dir)
 	if err != nil {
 		return err
 	}
-	nas, err := nasImage(dir)
+	nas, err := nasImage(b.dir)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-28s %8s %9s %9s %9s  %s\n", "image", "MB", "wall s", "CPU s", "RSS MB", "bound")
-	held := true
 	for _, in := range []struct {
 		name, file string
-		bound      bound
-	}{
-		{"router, xz squashfs", router, bound{5, 5, 512}},
-		{"NAS, uImage + gzip cpio", nas, bound{0, 3, 190}},
-	} {
-		ok, err := measure(dir, tool, in.name, in.file, in.bound, runs, peer)
+		cpu        float64
+		memory     int64
+	}{{"router, xz squashfs", router, 5, 512}, {"NAS, uImage + gzip cpio", nas, 3, 190}} {
+		c, err := b.inspect(in.name, in.file, "--no-cache")
 		if err != nil {
 			return err
 		}
-		held = held && ok
-	}
-	if !held {
-		return fmt.Errorf("a bound does not hold")
+		b.bound("CPU seconds", c.cpu, in.cpu)
+		b.bound("MB resident", float64(c.memory), float64(in.memory))
 	}
 	return nil
 }
 
-// measure prints a line for doorward, one for the peer, and their ratio.
-func measure(dir, tool, name, file string, b bound, runs int, peer bool) (bool, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return false, err
-	}
-	best := cost{wall: 1e9, cpu: 1e9}
-	for range runs {
-		c, err := timed(dir, tool, "inspect", file, "--format", "json", "-o", filepath.Join(dir, "report.json"), "--fail-on", "never")
+// flashImages compares with unpacking and hashing the same content.
+func (b *bench) flashImages() error {
+	for _, in := range []struct {
+		comp  string
+		ratio float64
+	}{{"xz", 2.5}, {"gzip", 1.5}, {"zstd", 1.5}, {"lz4", 1.5}} {
+		f, err := flashImage(b.dir, in.comp)
 		if err != nil {
-			return false, err
+			return err
 		}
-		best = cost{min(best.wall, c.wall), min(best.cpu, c.cpu), max(best.memory, c.memory)}
+		own, err := b.inspect("flash image, "+in.comp, f.image, "--no-cache")
+		if err != nil {
+			return err
+		}
+		peer, err := b.best("  unsquashfs, lz4, sha256sum", "sh", "-ec", flashPeer, "sh", f.image, f.payload, f.squash[0], f.squash[1])
+		if err != nil {
+			return err
+		}
+		b.bound("times the CPU of that", own.cpu/peer.cpu, in.ratio)
+		b.bound("MB resident", float64(own.memory), 512)
 	}
-	held := best.cpu <= b.cpu && best.memory <= b.memory && (b.wall == 0 || best.wall <= b.wall)
-	word := "holds"
-	if !held {
-		word = "DOES NOT HOLD"
-	}
-	fmt.Printf("%-28s %8.1f %9.2f %9.2f %9d  %s: CPU %.0f s, %d MB\n", name, float64(info.Size())/1e6, best.wall, best.cpu, best.memory, word, b.cpu, b.memory)
-	if err := said(filepath.Join(dir, "report.json")); err != nil {
-		return held, err
-	}
-	if !peer {
-		return held, nil
-	}
-	out := filepath.Join(dir, "peer")
-	os.RemoveAll(out)
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return held, err
-	}
-	c, err := timed(out, "binwalk", "-e", "-M", "-q", "--run-as=root", file)
-	if err != nil {
-		return held, fmt.Errorf("binwalk (Debian's package): %w", err)
-	}
-	fmt.Printf("%-28s %8s %9.2f %9.2f %9d  binwalk -e -M; doorward takes %.2f of its CPU\n", "", "", c.wall, c.cpu, c.memory, best.cpu/c.cpu)
-	return held, os.RemoveAll(out)
-}
-
-// said prints what the work was: a fast run that read nothing proves nothing.
-func said(file string) error {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	var r doorward.Report
-	if err := json.Unmarshal(b, &r); err != nil {
-		return err
-	}
-	fmt.Printf("%-28s %8.1f MB read in %d files, %d components, %d doors, %d bytes unread\n", "", float64(r.Summary.ReadBytes)/1e6, r.Summary.Files, len(r.Components), r.Summary.Doors, r.Summary.UnreadBytes)
 	return nil
 }
 
-// timed runs a command and returns what it and its children cost. An exit
-// status that is a verdict is no failure.
-func timed(dir, name string, args ...string) (cost, error) {
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	start := time.Now()
-	out, err := cmd.CombinedOutput()
-	wall := time.Since(start).Seconds()
-	if cmd.ProcessState == nil {
-		return cost{}, err
+// diskImages compares with copying out and hashing, and a sparse image with one
+// of the same content that is dense.
+func (b *bench) diskImages() error {
+	d, err := diskImage(b.dir, "disk", "1G", "root", "apps", "modules")
+	if err != nil {
+		return err
 	}
-	if code := cmd.ProcessState.ExitCode(); code != 0 && code != 3 {
-		return cost{}, fmt.Errorf("%s %v: %v\n%s", name, args, err, out)
+	own, err := b.inspect("disk image, 1 GB ext4", d.image, "--no-cache")
+	if err != nil {
+		return err
 	}
-	use := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	return cost{wall, cpu.Seconds(), use.Maxrss >> 10}, nil
+	peer, err := b.best("  debugfs rdump, sha256sum", "sh", "-ec", diskPeer, "sh", d.image)
+	if err != nil {
+		return err
+	}
+	b.bound("times the CPU of that", own.cpu/peer.cpu, 1.5)
+	b.bound("MB resident", float64(own.memory), 512)
+	sparse, err := diskImage(b.dir, "sparse", "4G", "root")
+	if err != nil {
+		return err
+	}
+	dense, err := diskImage(b.dir, "dense", "128M", "root")
+	if err != nil {
+		return err
+	}
+	small, err := b.inspect("disk image, 128 MB", dense.image, "--no-cache")
+	if err != nil {
+		return err
+	}
+	large, err := b.inspect("the same files in 4 GB, sparse", sparse.image, "--no-cache")
+	if err != nil {
+		return err
+	}
+	sum, err := b.best("  sha256sum of the 4 GB", "sha256sum", sparse.image)
+	if err != nil {
+		return err
+	}
+	b.bound("times the CPU of the small one, less one sha256sum", max(0, large.cpu-sum.cpu)/small.cpu, 1.2)
+	return nil
 }
 
-func command(dir, name string, args ...string) error {
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s %v: %w\n%s", name, args, err, out)
+// again inspects the same image a second time, with the cache.
+func (b *bench) again() error {
+	f, err := flashImage(b.dir, "xz")
+	if err != nil {
+		return err
 	}
+	if err := os.Setenv("XDG_CACHE_HOME", filepath.Join(b.tmp, "cache")); err != nil {
+		return err
+	}
+	runs := b.runs
+	b.runs = 1
+	first, err := b.inspect("flash image, xz, first run", f.image)
+	b.runs = runs
+	if err != nil {
+		return err
+	}
+	second, err := b.inspect("flash image, xz, second run", f.image)
+	if err != nil {
+		return err
+	}
+	b.bound("of the CPU of the first run", second.cpu/first.cpu, 0.10)
+	return nil
+}
+
+// chain runs what is used today for a part of the answer, once.
+func (b *bench) chain() error {
+	f, err := flashImage(b.dir, "xz")
+	if err != nil {
+		return err
+	}
+	rules := filepath.Join(b.tmp, "rules.yar")
+	if err := os.WriteFile(rules, []byte(yaraRules(200)), 0o644); err != nil {
+		return err
+	}
+	own, err := b.inspect("flash image, xz", f.image, "--no-cache")
+	if err != nil {
+		return err
+	}
+	runs := b.runs
+	b.runs = 1
+	peer, err := b.best("  binwalk, yara, strings, ssdeep, objdump", "bash", "-ec", chainPeer, "sh", f.image, rules)
+	b.runs = runs
+	if err != nil {
+		return err
+	}
+	b.bound("of the CPU of that", own.cpu/peer.cpu, 0.10)
 	return nil
 }
