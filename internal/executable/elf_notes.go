@@ -33,7 +33,7 @@ func (e *elfReader) notesAt(off, size, align uint64) {
 		if from+data > uint64(len(b)) {
 			return
 		}
-		n := Note{Type: kind, Data: b[from : from+min(data, maxNote)], Owner: cString(b[12 : 12+min(name, maxName)])}
+		n := Note{Type: kind, Data: bytes.Clone(b[from : from+min(data, maxNote)]), Owner: cString(b[12 : 12+min(name, maxName)])}
 		e.info.Notes = append(e.info.Notes, n)
 		b = b[min(up(from+data, pad), uint64(len(b))):]
 	}

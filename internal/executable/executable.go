@@ -96,7 +96,7 @@ func (h Hardening) String() string {
 type Note struct {
 	Owner string // GNU, Go, Android, FDO, Linux ...
 	Type  uint32
-	Data  []byte // the first 4 KiB; must not be changed
+	Data  []byte // a copy of the first 4 KiB, which does not keep the file in memory
 }
 
 // Segment is a part of the file that is loaded into memory.

@@ -3,6 +3,7 @@ package product
 import (
 	"io"
 
+	"github.com/doorward/doorward/internal/executable"
 	"github.com/doorward/doorward/internal/pattern"
 	"github.com/doorward/doorward/internal/unpack"
 )
@@ -33,6 +34,9 @@ type index struct {
 	hits  map[int][]int64 // pattern -> offsets of the first maxHits
 	more  map[int]bool    // patterns that occur more often
 	words wordFilter      // of the words
+
+	parsed  bool             // program was looked for
+	program *executable.Info // what a program says of itself
 }
 
 // maxHits is how many places of one pattern are kept for one content.
@@ -72,6 +76,10 @@ func (ix *Indexer) Observe(b unpack.Bytes, t unpack.Type) any {
 		}
 	}
 	found.words = words.finish()
+	if s, ok := b.(unpack.Slice); ok && t.Executable() && len(s) <= maxBytes {
+		found.parsed = true
+		found.program, _ = executable.Parse(s)
+	}
 	return found
 }
 

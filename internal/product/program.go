@@ -20,10 +20,14 @@ type program struct {
 }
 
 // Program returns what an ELF, PE or Mach-O file says of itself (libraries,
-// imports, hardening), parsed once for equal content; nil for any other file.
+// imports, hardening), parsed once for equal content, in the pass over the bytes
+// unless they are too many; nil for any other file.
 func (f *File) Program() *executable.Info {
 	if !f.Type.Executable() {
 		return nil
+	}
+	if ix := f.index(); ix.parsed {
+		return ix.program
 	}
 	all := Fact(f.product, programKey{}, func() *programs {
 		return &programs{byData: map[*unpack.Content]*program{}}

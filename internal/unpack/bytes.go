@@ -13,6 +13,13 @@ type Bytes interface {
 	Size() int64
 }
 
+// Stored is implemented by Bytes that may lie in an artifact as they are, so that
+// to read them again costs no decoding.
+type Stored interface {
+	Bytes
+	Stored() bool
+}
+
 // Slice is a piece that lies in memory.
 type Slice []byte
 

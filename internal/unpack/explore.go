@@ -192,9 +192,13 @@ const kept = 160 << 20
 // keep returns decoded bytes in place of those that would be decoded again, as
 // long as there is room.
 func (x *explorer) keep(lazy, decoded Bytes) Bytes {
-	switch lazy.(type) {
+	switch lazy := lazy.(type) {
 	case Slice, *window, *folderFile:
 		return lazy // costs nothing to read again
+	case Stored:
+		if lazy.Stored() {
+			return lazy
+		}
 	}
 	if _, ok := decoded.(Slice); !ok || x.kept.Add(decoded.Size()) > kept {
 		return lazy

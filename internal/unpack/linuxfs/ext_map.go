@@ -171,6 +171,9 @@ func pointerRun(table []byte, index int64) extRun {
 // extFile is the content of a file in blocks.
 type extFile struct{ inode *extInode }
 
+// Stored implements unpack.Stored: ext compresses nothing.
+func (f *extFile) Stored() bool { return true }
+
 // Size implements Bytes.
 func (f *extFile) Size() int64 { return f.inode.size }
 
