@@ -152,11 +152,12 @@ func (b *bench) diskImages() error {
 	if err != nil {
 		return err
 	}
-	sum, err := b.best("  sha256sum of the 4 GB", "sha256sum", sparse.image)
+	hash, err := hashing(sparse.image)
 	if err != nil {
 		return err
 	}
-	b.bound("times the CPU of the small one, less one sha256sum", max(0, large.cpu-sum.cpu)/small.cpu, 1.2)
+	fmt.Printf("%-34s %8.2f\n", "  one SHA-256 of the 4 GB, in Go", hash)
+	b.bound("times the CPU of the small one and that digest", large.cpu/(small.cpu+hash), 1.2)
 	return nil
 }
 

@@ -107,7 +107,7 @@ func productData(f *product.File, captures bool) string {
 	}
 	found := ""
 	forStrings(f.Bytes(), 5, func(_ int, s string) bool {
-		if !strings.Contains(s, "://") && identifying.MatchString(s) && (strings.Contains(s, "HTTP/") || strings.ContainsAny(s, "&?{")) {
+		if strings.Contains(s, "%") && (strings.Contains(s, "HTTP/") || strings.ContainsAny(s, "&?{")) && !strings.Contains(s, "://") && identifying.MatchString(s) {
 			found = s
 		}
 		return found == ""

@@ -143,7 +143,7 @@ func lineSightings(line string, script bool, vars map[string]string) []sighting 
 	if command != "" {
 		payload = sends.FindString(line)
 	}
-	if script && command == "" && !(isSetting && hostKey.MatchString(strings.TrimSpace(key))) && !literalURL.MatchString(line) {
+	if script && command == "" && !(isSetting && hostKey.MatchString(strings.TrimSpace(key))) && !(strings.Contains(line, "://") && literalURL.MatchString(line)) {
 		return nil // a text that the script shows
 	}
 	for _, e := range endpointsOf(line, command != "", isSetting && hostKey.MatchString(strings.TrimSpace(key)) || settingWord(line)) {

@@ -104,12 +104,16 @@ func (b *Budget) Decode(r io.Reader, packed int64) (Slice, error) {
 	}
 }
 
-// grow doubles the room of out, counting the memory that streams hold.
+// Grow doubles the room of out, counting the memory that streams hold.
 func (b *Budget) Grow(out []byte) ([]byte, error) {
-	room := max(64<<10, 2*cap(out))
 	if cap(out) >= 64<<20 {
-		room = cap(out) + 64<<20
+		return b.GrowTo(out, cap(out)+64<<20)
 	}
+	return b.GrowTo(out, max(64<<10, 2*cap(out)))
+}
+
+// GrowTo gives out a room of so many bytes, counting them.
+func (b *Budget) GrowTo(out []byte, room int) ([]byte, error) {
 	if b.memory.Add(int64(room-cap(out))) > b.Limits.Memory {
 		b.memory.Add(-int64(room - cap(out)))
 		return nil, fmt.Errorf("%w: decoded streams hold more than %d bytes of memory", ErrLimit, b.Limits.Memory)

@@ -177,8 +177,8 @@ func (d *unlz4) block(f lz4Frame, start int, n int64, stored bool) error {
 
 // room makes sure that n more bytes fit behind d.out.
 func (d *unlz4) room(n int) error {
-	for cap(d.out)-len(d.out) < n {
-		grown, err := d.budget.Grow(d.out)
+	if cap(d.out)-len(d.out) < n {
+		grown, err := d.budget.GrowTo(d.out, max(len(d.out)+n, min(2*cap(d.out), cap(d.out)+64<<20)))
 		if err != nil {
 			return err
 		}
