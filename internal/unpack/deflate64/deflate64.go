@@ -5,7 +5,8 @@ package deflate64
 
 import (
 	"errors"
-	"math/bits"
+
+	"github.com/doorward/doorward/internal/unpack/huffman"
 )
 
 // Errors of Decode.
@@ -16,54 +17,9 @@ var (
 )
 
 const (
-	window   = 64 << 10
-	maxBits  = 15
-	fastBits = 9
+	window  = 64 << 10
+	maxBits = 15
 )
-
-// code is a canonical Huffman code: short codes by table, longer ones by
-// counting (RFC 1951, 3.2.2).
-type code struct {
-	fast    [1 << fastBits]uint16 // symbol<<4 | length
-	count   [maxBits + 1]int
-	symbols [288]uint16
-}
-
-// set builds the code of given lengths. It refuses those that claim more codes
-// than there are.
-func (c *code) set(lengths []byte) bool {
-	c.count = [maxBits + 1]int{}
-	for _, n := range lengths {
-		c.count[n]++
-	}
-	c.count[0] = 0
-	left := 1
-	var offset, next [maxBits + 2]int
-	for n := 1; n <= maxBits; n++ {
-		if left = left<<1 - c.count[n]; left < 0 {
-			return false
-		}
-		offset[n+1] = offset[n] + c.count[n]
-		next[n+1] = (next[n] + c.count[n]) << 1
-	}
-	clear(c.fast[:])
-	for s, n := range lengths {
-		if n == 0 {
-			continue
-		}
-		c.symbols[offset[n]] = uint16(s)
-		offset[n]++
-		value := next[n]
-		next[n]++
-		if n <= fastBits {
-			reversed := int(bits.Reverse16(uint16(value)) >> (16 - n))
-			for i := reversed; i < 1<<fastBits; i += 1 << n {
-				c.fast[i] = uint16(s)<<4 | uint16(n)
-			}
-		}
-	}
-	return true
-}
 
 type decoder struct {
 	src  []byte
@@ -72,7 +28,7 @@ type decoder struct {
 	have uint
 	bad  error
 
-	lengths, distances code
+	lengths, distances huffman.Code
 
 	dst  []byte
 	n    int
@@ -115,28 +71,15 @@ func (d *decoder) bits(n uint) int {
 	return v
 }
 
-func (d *decoder) symbol(c *code) int {
+func (d *decoder) symbol(c *huffman.Code) int {
 	d.need(maxBits)
-	if e := c.fast[d.hold&(1<<fastBits-1)]; e != 0 {
-		d.hold >>= e & 15
-		d.have -= uint(e & 15)
-		return int(e >> 4)
+	symbol, n := c.Low(d.hold)
+	if n == 0 {
+		d.bad = ErrCorrupt
 	}
-	value, first, index := 0, 0, 0
-	for n := 1; n <= maxBits; n++ {
-		value |= int(d.hold >> (n - 1) & 1)
-		if count := c.count[n]; value-count < first {
-			d.hold >>= n
-			d.have -= uint(n)
-			return int(c.symbols[index+value-first])
-		} else {
-			index += count
-			first = (first + count) << 1
-			value <<= 1
-		}
-	}
-	d.bad = ErrCorrupt
-	return 0
+	d.hold >>= n
+	d.have -= n
+	return symbol
 }
 
 // Decode unpacks src into dst. It returns how many bytes it wrote and how many
@@ -221,12 +164,12 @@ func (d *decoder) fixed() {
 			l[i] = 8
 		}
 	}
-	d.lengths.set(l[:])
+	d.lengths.Set(l[:], true)
 	var dist [32]byte
 	for i := range dist {
 		dist[i] = 5
 	}
-	d.distances.set(dist[:])
+	d.distances.Set(dist[:], true)
 }
 
 var order = [19]byte{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
@@ -237,7 +180,7 @@ func (d *decoder) dynamic() error {
 	for _, i := range order[:lens] {
 		l[i] = byte(d.bits(3))
 	}
-	if lits > 288 || !d.lengths.set(l[:19]) {
+	if lits > 288 || !d.lengths.Set(l[:19], true) {
 		return ErrCorrupt
 	}
 	clear(l[:19])
@@ -266,7 +209,7 @@ func (d *decoder) dynamic() error {
 			i++
 		}
 	}
-	if l[256] == 0 || !d.lengths.set(l[:lits]) || !d.distances.set(l[lits:lits+dists]) {
+	if l[256] == 0 || !d.lengths.Set(l[:lits], true) || !d.distances.Set(l[lits:lits+dists], true) {
 		return ErrCorrupt
 	}
 	return nil

@@ -5,6 +5,8 @@ package lzx
 import (
 	"encoding/binary"
 	"errors"
+
+	"github.com/doorward/doorward/internal/unpack/huffman"
 )
 
 // Errors of Decode.
@@ -43,9 +45,9 @@ type decoder struct {
 	kind   uint32 // of the block, and what is left of it
 	left   int
 	odd    bool // a stored block of odd length has a byte behind it
-	main   code
-	length code
-	align  code
+	main   huffman.Code
+	length huffman.Code
+	align  huffman.Code
 	lens   [chars + 8*maxSlots]byte
 	lenLen [lengthCodes]byte
 }
@@ -105,15 +107,15 @@ func (d *decoder) block() error {
 		for i := range lens {
 			lens[i] = byte(d.take(3))
 		}
-		if !d.align.set(lens[:]) {
+		if !d.align.Set(lens[:], false) {
 			return ErrCorrupt
 		}
 		fallthrough
 	case verbatim:
-		if !d.lengths(d.lens[:chars]) || !d.lengths(d.lens[chars:chars+8*d.slots]) || !d.main.set(d.lens[:chars+8*d.slots]) {
+		if !d.lengths(d.lens[:chars]) || !d.lengths(d.lens[chars:chars+8*d.slots]) || !d.main.Set(d.lens[:chars+8*d.slots], false) {
 			return ErrCorrupt
 		}
-		if !d.lengths(d.lenLen[:]) || !d.length.set(d.lenLen[:]) {
+		if !d.lengths(d.lenLen[:]) || !d.length.Set(d.lenLen[:], false) {
 			return ErrCorrupt
 		}
 	case stored:
@@ -142,8 +144,8 @@ func (d *decoder) lengths(lens []byte) bool {
 	for i := range pre {
 		pre[i] = byte(d.take(4))
 	}
-	var c code
-	if !c.set(pre[:]) {
+	var c huffman.Code
+	if !c.Set(pre[:], false) {
 		return false
 	}
 	for i := 0; i < len(lens); {
