@@ -155,7 +155,7 @@ func (x *explorer) regions(data Bytes, accepted []region) []region {
 		}
 		o := x.openOne(cand.Reader, Window(data, cand.Offset, data.Size()), false, find.from(cand.Offset))
 		switch {
-		case o == nil:
+		case o == nil || o.failed: // the room stays unclaimed, and so unread
 		case o.Err != nil:
 			if len(damaged) < maxDamaged {
 				damaged = append(damaged, cand)
@@ -168,7 +168,7 @@ func (x *explorer) regions(data Bytes, accepted []region) []region {
 	}
 	for _, cand := range damaged {
 		if room := freeRoom(accepted, cand.Offset, data.Size()); room > 0 {
-			if o := x.openOne(cand.Reader, Window(data, cand.Offset, room), false, nil); o != nil {
+			if o := x.openOne(cand.Reader, Window(data, cand.Offset, room), false, nil); o != nil && !o.failed {
 				accepted = append(accepted, region{cand.Offset, cand.Reader, o})
 			}
 		}

@@ -263,10 +263,10 @@ func (x *explorer) leaf(c *Content, data Bytes, w *work, raw bool) {
 		return
 	}
 	if (raw || c.Size >= 4096) && x.carve(c, data, w) {
-		c.Type = TypeCarved
+		c.Type, c.Gaps = TypeCarved, nil // what is between the objects says it itself
 		return
 	}
-	if raw && !w.code || packed(c) {
+	if len(c.Gaps) == 0 && (raw && !w.code || packed(c)) {
 		c.Gaps = append(c.Gaps, Gap{0, c.Size, gapReason(c.Type), class.Note})
 	}
 }
@@ -296,13 +296,19 @@ func packed(c *Content) bool {
 const packedEntropy = 7.8
 
 // tryReaders opens bytes that start with an object, and whatever follows it.
+// If none does, what a reader failed on is unread.
 func (x *explorer) tryReaders(c *Content, data Bytes, head []byte, w *work) bool {
+	var failed []Gap
 	for _, r := range x.readers {
 		if r.Program || !r.Fits(data, head) {
 			continue
 		}
 		o := x.openOne(r, data, true, nil)
 		if o == nil {
+			continue
+		}
+		if o.failed {
+			failed = append(failed, o.Gaps...)
 			continue
 		}
 		if o.Size >= data.Size() || OnlyPadding(data, o.Size) {
@@ -316,14 +322,18 @@ func (x *explorer) tryReaders(c *Content, data Bytes, head []byte, w *work) bool
 			return true
 		}
 	}
+	c.Gaps = append(c.Gaps, failed...)
 	return false
 }
 
-// openOne calls a reader and holds it to its contract.
+// openOne calls a reader and holds it to its contract. One that panics gives an
+// object that says so, with nothing in it: what it was to open must not look as
+// if it had been read.
 func (x *explorer) openOne(r *Reader, data Bytes, whole bool, find func(string, int64) int64) (o *Object) {
 	defer func() {
 		if p := recover(); p != nil {
-			o = nil // reported by the fuzz targets; here the bytes stay unread
+			note := fmt.Sprintf("the reader %s failed: %v (please report it)", r.Name, p)
+			o = &Object{Format: r.Name, Size: data.Size(), failed: true, Gaps: []Gap{{0, data.Size(), "damaged", note}}}
 		}
 	}()
 	o, err := r.Open(&Input{Context: x.ctx, Data: data, Whole: whole, Budget: x.budget, find: find})

@@ -96,7 +96,7 @@ func TestExplore(t *testing.T) {
 		{"a damaged header hides nothing", append(append(noise(5000, 2), []byte("BOX!\xff\xff\xff\xffd1234")...), boxed('.', text)...),
 			"carved(raw@0x0=compressed!compressed box@0x1388=object!damaged(box@0x0=text) box@0x1395=object(box@0x0=text))"},
 		{"its own part", boxed('s', text), "object(box@0x0=data!limit)"},
-		{"panic", boxed('p', text), "data!unknown"},
+		{"panic", boxed('p', text), "data!damaged"},
 		{"false magic", append(boxed('f', text), boxed('.', text)...), "carved(raw@0x0=data!unknown box@0x1d=object(box@0x0=text))"},
 		{"empty", nil, "text"},
 	} {

@@ -100,6 +100,8 @@ type Object struct {
 
 	Gaps []Gap // what could not be read
 	Err  error // what went wrong after the decoded part; nil if all is well
+
+	failed bool // the reader panicked
 }
 
 // Part is a named piece of an object. Its content is explored in turn.
