@@ -5,7 +5,7 @@
 //
 // Two layers of the Linux kernel do it, each if the kernel has it: Landlock
 // (files, TCP) and a seccomp filter (system calls). On other systems there is
-// no layer, which Layers says.
+// none, and Enter says so.
 package sandbox
 
 // Policy is what the process keeps.
