@@ -13,16 +13,24 @@ type Extent struct {
 	Offset int64 // in the file
 	Size   int64
 	From   int64 // in the base; Hole if it is all zeros
+	Kind   byte  // for the read of Mapped
 }
 
 // Hole is the From of an extent that is not stored.
 const Hole = -1
 
-// extents is a file made of pieces of a base.
-type extents struct {
-	base Bytes
+// mapped is a file made of pieces.
+type mapped struct {
 	list []Extent // by offset, without overlap
 	size int64
+	read func(e Extent, p []byte, at int64) (int, error)
+}
+
+// Mapped is a file of size bytes whose pieces are what read gives: p of the
+// extent's bytes from at on, fewer only with an error. The extents are sorted
+// and do not overlap; what none of them covers is zeros.
+func Mapped(list []Extent, size int64, read func(e Extent, p []byte, at int64) (int, error)) Bytes {
+	return &mapped{list, size, read}
 }
 
 // A sparse file may claim much more than it stores: its holes cost no bytes in
@@ -66,17 +74,31 @@ func Extents(base Bytes, list []Extent, size int64) (Bytes, error) {
 	if len(list) == 1 && list[0].Size == size && list[0].From != Hole {
 		return Window(base, list[0].From, size), nil
 	}
-	if size > max(sparseFree, stored*sparseRatio) {
-		return nil, fmt.Errorf("%w: a sparse file of %d bytes stores only %d", ErrLimit, size, stored)
+	if err := TooSparse(size, stored); err != nil {
+		return nil, err
 	}
-	return &extents{base, list, size}, nil
+	return Mapped(list, size, func(e Extent, p []byte, at int64) (int, error) {
+		if e.From == Hole {
+			clear(p)
+			return len(p), nil
+		}
+		return base.ReadAt(p, e.From+at)
+	}), nil
+}
+
+// TooSparse refuses files that claim far more than they store.
+func TooSparse(size, stored int64) error {
+	if size > sparseFree && size/sparseRatio > stored {
+		return fmt.Errorf("%w: a sparse file of %d bytes stores only %d", ErrLimit, size, stored)
+	}
+	return nil
 }
 
 // Size implements Bytes.
-func (x *extents) Size() int64 { return x.size }
+func (x *mapped) Size() int64 { return x.size }
 
 // ReadAt implements Bytes.
-func (x *extents) ReadAt(p []byte, off int64) (n int, err error) {
+func (x *mapped) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, fmt.Errorf("negative offset %d", off)
 	}
@@ -95,12 +117,10 @@ func (x *extents) ReadAt(p []byte, off int64) (n int, err error) {
 			at += hole
 		}
 		part := p[n : n+int(min(int64(len(p)-n), e.Offset+e.Size-at))]
-		if e.From == Hole {
-			clear(part)
-			n += len(part)
-			continue
+		if len(part) == 0 {
+			break
 		}
-		got, bad := x.base.ReadAt(part, e.From+at-e.Offset)
+		got, bad := x.read(e, part, at-e.Offset)
 		if n += got; got < len(part) {
 			if bad == nil || bad == io.EOF {
 				bad = io.ErrUnexpectedEOF

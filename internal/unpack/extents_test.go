@@ -18,13 +18,13 @@ func TestExtentsRead(t *testing.T) {
 			n := rapid.IntRange(0, 20).Draw(t, "size")
 			switch rapid.IntRange(0, 2).Draw(t, "sort") {
 			case 0:
-				list = append(list, Extent{int64(len(want)), int64(n), Hole})
+				list = append(list, Extent{Offset: int64(len(want)), Size: int64(n), From: Hole})
 				fallthrough
 			case 1:
 				want = append(want, make([]byte, n)...)
 			default:
 				from := rapid.IntRange(0, 64-n).Draw(t, "from")
-				list = append(list, Extent{int64(len(want)), int64(n), int64(from)})
+				list = append(list, Extent{Offset: int64(len(want)), Size: int64(n), From: int64(from)})
 				want = append(want, base[from:from+n]...)
 			}
 		}
@@ -52,13 +52,13 @@ func TestExtentsRead(t *testing.T) {
 func TestExtentsRefuses(t *testing.T) {
 	base := Slice(make([]byte, 10))
 	for name, list := range map[string][]Extent{
-		"overlap":          {{0, 5, 0}, {4, 2, 0}},
-		"outside the base": {{0, 5, 6}},
-		"outside the file": {{18, 5, 0}},
-		"negative size":    {{3, -1, 0}},
-		"negative place":   {{-3, 1, 0}},
-		"negative base":    {{0, 1, -2}},
-		"huge":             {{1 << 62, 1 << 62, Hole}},
+		"overlap":          {{Offset: 0, Size: 5, From: 0}, {Offset: 4, Size: 2, From: 0}},
+		"outside the base": {{Offset: 0, Size: 5, From: 6}},
+		"outside the file": {{Offset: 18, Size: 5, From: 0}},
+		"negative size":    {{Offset: 3, Size: -1, From: 0}},
+		"negative place":   {{Offset: -3, Size: 1, From: 0}},
+		"negative base":    {{Offset: 0, Size: 1, From: -2}},
+		"huge":             {{Offset: 1 << 62, Size: 1 << 62, From: Hole}},
 	} {
 		if _, err := Extents(base, list, 20); err == nil {
 			t.Errorf("%s is accepted", name)

@@ -16,7 +16,7 @@ func setOwner(e *Entry, fi fs.FileInfo) [2]uint64 {
 	}
 	e.UID, e.GID, e.Inode = int(st.Uid), int(st.Gid), st.Ino
 	if e.Mode&fs.ModeDevice != 0 {
-		e.Major, e.Minor = uint32(st.Rdev>>8&0xfff), uint32(st.Rdev&0xff|st.Rdev>>12&0xfff00)
+		e.Major, e.Minor = UnixDevice(uint32(st.Rdev))
 	}
 	return [2]uint64{uint64(st.Dev), st.Ino}
 }

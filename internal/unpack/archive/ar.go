@@ -106,7 +106,7 @@ func readAr(b unpack.Bytes) (members []unpack.Entry, at int64, err error) {
 func arName(e *unpack.Entry, names string, b unpack.Bytes, start, size int64) int64 {
 	if digits, ok := strings.CutPrefix(e.Path, "#1/"); ok {
 		if n, err := strconv.ParseInt(digits, 10, 32); err == nil && n >= 0 && n <= min(size, 4096) {
-			e.Path = cString(unpack.ReadSome(b, start, n))
+			e.Path = unpack.CString(unpack.ReadSome(b, start, n))
 			return n
 		}
 		return 0

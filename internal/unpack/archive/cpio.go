@@ -77,7 +77,7 @@ func (c *cpioReader) walk() error {
 			return fmt.Errorf("cpio: damaged name at 0x%x", c.at)
 		}
 		start := c.align(c.at+h.header+int64(h.name), h.align)
-		if cString(name) == cpioTrailer && h.size == 0 {
+		if unpack.CString(name) == cpioTrailer && h.size == 0 {
 			c.at = start
 			if c.end(); !c.another() {
 				return nil
@@ -85,13 +85,13 @@ func (c *cpioReader) walk() error {
 			continue
 		}
 		if int64(h.size) > c.data.Size()-start {
-			e := c.entry(h, cString(name), nil)
+			e := c.entry(h, unpack.CString(name), nil)
 			e.Err = fmt.Errorf("cpio: content is cut off at 0x%x", c.data.Size())
 			c.entries = append(c.entries, *e)
 			c.at = c.data.Size()
 			return e.Err
 		}
-		if err := c.add(h, cString(name), start); err != nil {
+		if err := c.add(h, unpack.CString(name), start); err != nil {
 			return err
 		}
 		c.at = min(c.align(start+int64(h.size), h.align), c.data.Size())
@@ -177,7 +177,7 @@ func (c *cpioReader) add(h *cpioHead, name string, start int64) error {
 		if err != nil {
 			return err
 		}
-		e.Link = cString(target)
+		e.Link = unpack.CString(target)
 	}
 	if h.format == "crc" && e.Mode.IsRegular() && h.size > 0 {
 		sum := uint32(0)

@@ -134,9 +134,9 @@ func (t *tarReader) meta(h *tarHead, m *tarMeta) (done bool, err error) {
 	}
 	switch h.kind {
 	case 'L':
-		m.name = cString(body)
+		m.name = unpack.CString(body)
 	case 'K':
-		m.link = cString(body)
+		m.link = unpack.CString(body)
 	case 'g':
 		err = parsePax(body, func(k, v string) { t.global[k] = v })
 	default:
@@ -291,7 +291,7 @@ func parseTarHeader(b []byte) (*tarHead, error) {
 		return nil, errTarHeader
 	}
 	h := &tarHead{kind: b[156], real: -1}
-	h.Path, h.Link = cString(b[:100]), cString(b[157:257])
+	h.Path, h.Link = unpack.CString(b[:100]), unpack.CString(b[157:257])
 	var bad bool
 	number := func(from, to int) int64 {
 		v, ok := tarNumber(b[from:to])
@@ -314,9 +314,9 @@ func parseTarHeader(b []byte) (*tarHead, error) {
 	prefix := ""
 	switch {
 	case string(b[508:512]) == "tar\x00": // star
-		prefix = cString(b[345:476])
+		prefix = unpack.CString(b[345:476])
 	case string(b[257:263]) == "ustar\x00":
-		prefix = cString(b[345:500])
+		prefix = unpack.CString(b[345:500])
 	}
 	if prefix != "" {
 		h.Path = prefix + "/" + h.Path
@@ -423,11 +423,4 @@ func tarNumber(b []byte) (int64, bool) {
 	}
 	v, err := strconv.ParseInt(s, 8, 64)
 	return v, err == nil && v >= 0
-}
-
-func cString(b []byte) string {
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		b = b[:i]
-	}
-	return string(b)
 }

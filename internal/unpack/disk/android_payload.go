@@ -57,7 +57,7 @@ type payloadPart struct {
 	size  int64
 	hash  []byte
 	ops   []payloadOp
-	spans []span // from is the operation's number; kind is unused
+	spans []unpack.Extent // from is the operation's number; kind is unused
 	inOp  []int64
 	delta string
 	bad   bool
@@ -189,7 +189,7 @@ func (p *payload) operation(part *payloadPart, b []byte) bool {
 				}
 			}) && start < 1<<40 && blocks < 1<<40 && ok
 			if p.room--; blocks > 0 && ok && p.room > 0 {
-				part.spans = append(part.spans, span{int64(start) * p.block, int64(blocks) * p.block, 0, n})
+				part.spans = append(part.spans, unpack.Extent{Offset: int64(start) * p.block, Size: int64(blocks) * p.block, From: n})
 				part.inOp = append(part.inOp, op.out)
 				op.out += int64(blocks) * p.block
 			}
@@ -228,7 +228,7 @@ func (p *payload) addParts(o *unpack.Object) {
 			if len(part.hash) > 0 {
 				info["SHA-256 stated"] = fmt.Sprintf("%x", part.hash)
 			}
-			disk := &mapped{size: part.size, spans: part.spans, read: part.read}
+			disk := unpack.Mapped(part.spans, part.size, part.read)
 			o.Parts = append(o.Parts, unpack.Part{Name: part.name, Data: disk, Offset: -1, Info: info})
 		}
 	}
@@ -240,21 +240,21 @@ func (part *payloadPart) sort() error {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(part.spans[a].off, part.spans[b].off) })
-	spans, inOp := make([]span, 0, len(order)), make([]int64, 0, len(order))
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(part.spans[a].Offset, part.spans[b].Offset) })
+	spans, inOp := make([]unpack.Extent, 0, len(order)), make([]int64, 0, len(order))
 	end := int64(0)
 	for _, i := range order {
 		s := part.spans[i]
-		if s.off < end {
+		if s.Offset < end {
 			return errors.New("two operations write the same blocks")
 		}
-		end = s.off + s.size
-		op := part.ops[s.from]
+		end = s.Offset + s.Size
+		op := part.ops[s.From]
 		if op.kind == payloadZero || op.kind == payloadDiscard {
 			continue // a hole
 		}
 		inOp = append(inOp, part.inOp[i])
-		spans = append(spans, span{s.off, s.size, 0, int64(len(inOp)-1)<<32 | s.from})
+		spans = append(spans, unpack.Extent{Offset: s.Offset, Size: s.Size, From: int64(len(inOp)-1)<<32 | s.From})
 	}
 	part.spans, part.inOp = spans, inOp
 	if part.size == 0 {
@@ -264,8 +264,8 @@ func (part *payloadPart) sort() error {
 }
 
 // read unpacks the operation of a span.
-func (part *payloadPart) read(s span, p []byte, at int64) (int, error) {
-	op, skip := s.from&(1<<32-1), part.inOp[s.from>>32]
+func (part *payloadPart) read(s unpack.Extent, p []byte, at int64) (int, error) {
+	op, skip := s.From&(1<<32-1), part.inOp[s.From>>32]
 	block, err := part.whole.cache.Get(part.index|op, part.unpack, nil)
 	if err != nil {
 		return 0, err

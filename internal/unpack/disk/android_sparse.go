@@ -32,7 +32,8 @@ type sparseImage struct {
 	block int64
 	at    int64 // in the packed image
 	out   int64 // in the unpacked one
-	disk  *mapped
+	spans []unpack.Extent
+	size  int64 // of the disk
 	sums  []sparseSum
 }
 
@@ -54,7 +55,7 @@ func openAndroidSparse(in *unpack.Input) (*unpack.Object, error) {
 		return nil, unpack.ErrNotThis
 	}
 	s := &sparseImage{data: in.Data, block: block, at: header}
-	s.disk = &mapped{size: blocks * block, read: s.read}
+	s.size = blocks * block
 	for i := int64(0); i < chunks && err == nil; i++ {
 		if err = s.chunk(chunkHeader); err != nil {
 			err = fmt.Errorf("chunk %d at 0x%x: %w", i, s.at, err)
@@ -67,24 +68,24 @@ func openAndroidSparse(in *unpack.Input) (*unpack.Object, error) {
 		return nil, unpack.ErrNotThis
 	}
 	o := &unpack.Object{Format: "android sparse", Size: s.at, Info: map[string]string{"block size": fmt.Sprint(block)}}
-	if err == nil && s.out != s.disk.size {
-		err = fmt.Errorf("the chunks have %d bytes, the header states %d", s.out, s.disk.size)
+	if err == nil && s.out != s.size {
+		err = fmt.Errorf("the chunks have %d bytes, the header states %d", s.out, s.size)
 	}
 	if o.Err = err; err != nil {
-		s.disk.size = s.out
+		s.size = s.out
 		o.Size = min(o.Size, in.Data.Size())
 	}
-	if err := diskSize(in, s.disk.size); err != nil {
+	if err := diskSize(in, s.size); err != nil {
 		o.Err = errors.Join(o.Err, err)
 		return o, nil
 	}
 	if sum := uint32(u32(24)); sum != 0 && err == nil {
-		s.sums = append(s.sums, sparseSum{s.disk.size, sum})
+		s.sums = append(s.sums, sparseSum{s.size, sum})
 	}
 	if bad := s.verify(); bad != nil {
 		addErr(o, bad)
 	}
-	o.Parts = []unpack.Part{{Data: s.disk, Offset: -1}}
+	o.Parts = []unpack.Part{{Data: s.disk(), Offset: -1}}
 	return o, nil
 }
 
@@ -96,7 +97,7 @@ func (s *sparseImage) chunk(header int64) error {
 	}
 	kind, n, total := binary.LittleEndian.Uint16(h), int64(binary.LittleEndian.Uint32(h[4:]))*s.block, int64(binary.LittleEndian.Uint32(h[8:]))
 	body, stored := s.at+header, total-header
-	if n > s.disk.size-s.out {
+	if n > s.size-s.out {
 		return errors.New("it is larger than the image")
 	}
 	want := map[uint16]int64{sparseRaw: n, sparseFill: 4, sparseSkip: 0, sparseCRC: 4}
@@ -108,14 +109,14 @@ func (s *sparseImage) chunk(header int64) error {
 	}
 	switch {
 	case kind == sparseRaw && n > 0:
-		s.disk.spans = append(s.disk.spans, span{s.out, n, 'r', body})
+		s.spans = append(s.spans, unpack.Extent{Offset: s.out, Size: n, From: body, Kind: 'r'})
 	case kind == sparseFill && n > 0:
 		word, err := unpack.ReadFull(s.data, body, 4)
 		if err != nil {
 			return err
 		}
 		if value := binary.LittleEndian.Uint32(word); value != 0 {
-			s.disk.spans = append(s.disk.spans, span{s.out, n, 'f', int64(value)})
+			s.spans = append(s.spans, unpack.Extent{Offset: s.out, Size: n, From: int64(value), Kind: 'f'})
 		}
 	case kind == sparseCRC:
 		word, err := unpack.ReadFull(s.data, body, 4)
@@ -130,13 +131,16 @@ func (s *sparseImage) chunk(header int64) error {
 	return nil
 }
 
+// disk is what the chunks describe.
+func (s *sparseImage) disk() unpack.Bytes { return unpack.Mapped(s.spans, s.size, s.read) }
+
 // read gives bytes of a chunk.
-func (s *sparseImage) read(c span, p []byte, at int64) (int, error) {
-	if c.kind == 'r' {
-		return s.data.ReadAt(p, c.from+at)
+func (s *sparseImage) read(c unpack.Extent, p []byte, at int64) (int, error) {
+	if c.Kind == 'r' {
+		return s.data.ReadAt(p, c.From+at)
 	}
 	for i := range p[:min(4, len(p))] {
-		p[i] = byte(c.from >> (8 * ((at + int64(i)) & 3)))
+		p[i] = byte(c.From >> (8 * ((at + int64(i)) & 3)))
 	}
 	for n := 4; n < len(p); n *= 2 {
 		copy(p[n:], p[:n])
@@ -148,7 +152,7 @@ func (s *sparseImage) read(c span, p []byte, at int64) (int, error) {
 func (s *sparseImage) verify() error {
 	at, sum := int64(0), uint32(0)
 	for _, want := range s.sums {
-		err := unpack.Chunks(s.disk, at, want.end-at, func(p []byte) { sum = crc32.Update(sum, crc32.IEEETable, p) })
+		err := unpack.Chunks(s.disk(), at, want.end-at, func(p []byte) { sum = crc32.Update(sum, crc32.IEEETable, p) })
 		if err != nil {
 			return err
 		}

@@ -218,7 +218,7 @@ func (x *exfat) list(path string, data unpack.Bytes, gone bool) error {
 		switch e[0] {
 		case exfatLabel:
 			if n := int(e[1]); n > 0 && n <= 11 && path == "" {
-				x.label = utf16Text(e[2 : 2+2*n])
+				x.label = unpack.UTF16(e[2 : 2+2*n])
 			}
 		case exfatFileEntry, exfatFileEntry &^ exfatInUse:
 			n := int64(e[1]) + 1

@@ -7,7 +7,6 @@ import (
 	"hash/crc32"
 	"slices"
 	"strconv"
-	"unicode/utf16"
 
 	"github.com/doorward/doorward/internal/unpack"
 )
@@ -66,7 +65,7 @@ func readGPT(data unpack.Bytes, ss, at int64) (*gptHeader, error) {
 	u32 := func(i int) int64 { return int64(binary.LittleEndian.Uint32(b[i:])) }
 	u64 := func(i int) int64 { return int64(min(binary.LittleEndian.Uint64(b[i:]), 1<<50)) }
 	size := u32(12)
-	h := &gptHeader{ss, u64(24), u64(32), u64(40), u64(48), guid(b[56:]), u64(72), u32(80), u32(84), uint32(u32(88)), nil}
+	h := &gptHeader{ss, u64(24), u64(32), u64(40), u64(48), unpack.GUID(b[56:]), u64(72), u32(80), u32(84), uint32(u32(88)), nil}
 	if size < gptHeaderSize || size > ss || h.at != at || h.entry < 128 || h.entry > 4096 || h.entry%8 != 0 || h.count == 0 || h.count*h.entry > gptMaxTable || h.first > h.last+1 {
 		return nil, unpack.ErrNotThis
 	}
@@ -211,29 +210,16 @@ func (h *gptHeader) region(e []byte, number int) (region, bool) {
 	if first == 0 || last < first || last > 1<<50 {
 		return region{}, false
 	}
-	kind := guid(e)
-	info := map[string]string{"type": typeWords(gptTypes(), kind), "number": strconv.Itoa(number), "GUID": guid(e[16:])}
+	kind := unpack.GUID(e)
+	info := map[string]string{"type": typeWords(gptTypes(), kind), "number": strconv.Itoa(number), "GUID": unpack.GUID(e[16:])}
 	if attr := binary.LittleEndian.Uint64(e[48:]); attr != 0 {
 		info["attributes"] = fmt.Sprintf("0x%x", attr)
 	}
-	name := utf16Text(e[56:128])
+	name := unpack.UTF16(e[56:128])
 	if name == "" {
 		name = strconv.Itoa(number)
 	} else {
 		info["label"] = name
 	}
 	return region{name: name, off: int64(first) * h.ss, size: int64(last-first+1) * h.ss, info: info}, true
-}
-
-// utf16Text is little-endian UTF-16 up to a NUL.
-func utf16Text(b []byte) string {
-	var u []uint16
-	for ; len(b) >= 2; b = b[2:] {
-		c := binary.LittleEndian.Uint16(b)
-		if c == 0 {
-			break
-		}
-		u = append(u, c)
-	}
-	return string(utf16.Decode(u))
 }

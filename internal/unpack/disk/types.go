@@ -38,8 +38,3 @@ func typeWords(table map[string]string, code string) string {
 	}
 	return code
 }
-
-// guid is a GUID in the mixed byte order of UEFI (appendix A), upper case.
-func guid(b []byte) string {
-	return fmt.Sprintf("%02X%02X%02X%02X-%02X%02X-%02X%02X-%X-%X", b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8:10], b[10:16])
-}

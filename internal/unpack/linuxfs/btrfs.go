@@ -148,7 +148,7 @@ func (b *btrfs) info() map[string]string {
 		"node size": strconv.FormatInt(b.nodeSize, 10),
 		"checksum":  btrfsSums[b.sumType].name,
 	}
-	if label := cString(b.super[299:555]); label != "" {
+	if label := unpack.CString(b.super[299:555]); label != "" {
 		info["label"] = label
 	}
 	if b.at != btrfsSuperAt {

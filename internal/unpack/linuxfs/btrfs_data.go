@@ -16,7 +16,7 @@ const maxBtrfsExtent = 1 << 20
 // open returns the content of a file.
 func (i *btrfsInode) open() (unpack.Bytes, error) {
 	stored := int64(min(le.Uint64(i.item[24:]), 1<<60))
-	if err := tooSparse(i.size, max(stored, 1)); err != nil {
+	if err := unpack.TooSparse(i.size, max(stored, 1)); err != nil {
 		return nil, err
 	}
 	// The item lies in a block of the tree, which is not to be kept.
@@ -35,7 +35,7 @@ func (i *btrfsInode) target() (string, error) {
 		return "", err
 	}
 	p, err := unpack.ReadFull(content, 0, i.size)
-	return cString(p), err
+	return unpack.CString(p), err
 }
 
 // place is where the content starts, in logical addresses.

@@ -141,7 +141,7 @@ func (f *f2fs) info() map[string]string {
 	if len(units) > 0 {
 		info["label"] = string(utf16.Decode(units))
 	}
-	if kernel := cString(f.super[1668:1924]); kernel != "" {
+	if kernel := unpack.CString(f.super[1668:1924]); kernel != "" {
 		info["written by"] = kernel
 	}
 	if f.at != f2fsSuperAt {
@@ -156,7 +156,7 @@ func (f *f2fs) info() map[string]string {
 // notes says what this reader leaves out.
 func (f *f2fs) notes(o *unpack.Object) {
 	gap := func(reason, note string) { o.Gaps = append(o.Gaps, unpack.Gap{Reason: reason, Note: note}) }
-	if name := cString(f.super[2201:2265]); name != "" && f.super[2201+68] != 0 {
+	if name := unpack.CString(f.super[2201:2265]); name != "" && f.super[2201+68] != 0 {
 		gap("unsupported", "the file system continues on other devices")
 	}
 	if f.rollForward() {

@@ -29,7 +29,7 @@ func (i *f2fsInode) open() (unpack.Bytes, error) {
 	if i.compressed {
 		stored <<= i.clusterLog
 	}
-	if err := tooSparse(i.size, max(stored, 1)*i.f.blockSize); err != nil {
+	if err := unpack.TooSparse(i.size, max(stored, 1)*i.f.blockSize); err != nil {
 		return nil, err
 	}
 	// The inode is read anew, through the cache: its block is not kept for

@@ -177,7 +177,7 @@ func (i *f2fsInode) target() (string, error) {
 		return "", err
 	}
 	b, err := unpack.ReadFull(content, 0, min(i.size, i.f.blockSize))
-	return cString(b), err
+	return unpack.CString(b), err
 }
 
 var f2fsXattrPrefix = map[byte]string{
@@ -209,7 +209,7 @@ func (i *f2fsInode) xattrs() (map[string]string, error) {
 			}
 			return list, err
 		}
-		if i.f.xattrBytes += nameLen + size; i.f.xattrBytes > maxXattrs {
+		if i.f.xattrBytes += nameLen + size; i.f.xattrBytes > unpack.MaxXattrs {
 			return list, fmt.Errorf("%w: extended attributes take too much room", unpack.ErrLimit)
 		}
 		// Other prefixes are the kernel's own: the context of encryption.

@@ -200,5 +200,5 @@ func (i *f2fsInode) device() (major, minor uint32) {
 	if old := le.Uint32(p); old != 0 {
 		return old >> 8 & 0xff, old & 0xff
 	}
-	return device(le.Uint32(p[4:]))
+	return unpack.UnixDevice(le.Uint32(p[4:]))
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"strings"
 
 	"github.com/doorward/doorward/internal/unpack"
 )
@@ -79,35 +78,6 @@ func (m *mapped) readPiece(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// Bounds on what files claim: holes cost nothing in the image, but time when
-// they are read.
-const (
-	sparseFree  = 256 << 20
-	sparseRatio = 1000
-)
-
-// tooSparse refuses files that claim far more than they store.
-func tooSparse(size, stored int64) error {
-	if size > sparseFree && size/sparseRatio > stored {
-		return fmt.Errorf("%w: a sparse file of %d bytes stores only %d", unpack.ErrLimit, size, stored)
-	}
-	return nil
-}
-
-// maxXattrs bounds the bytes of extended attributes of one tree.
-const maxXattrs = 64 << 20
-
-// cString is the text before the first zero.
-func cString(b []byte) string {
-	s, _, _ := strings.Cut(string(b), "\x00")
-	return s
-}
-
 func uuidString(b []byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])
-}
-
-// device parts the number of a device as Linux packs it into 32 bits.
-func device(dev uint32) (major, minor uint32) {
-	return dev >> 8 & 0xfff, dev&0xff | dev>>12&0xfff00
 }

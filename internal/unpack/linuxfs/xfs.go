@@ -171,7 +171,7 @@ func (x *xfs) info() map[string]string {
 		"uuid":       uuidString(x.super[32:48]),
 		"inodes":     strconv.FormatUint(x.u64(128), 10),
 	}
-	if label := cString(x.super[108:120]); label != "" {
+	if label := unpack.CString(x.super[108:120]); label != "" {
 		info["label"] = label
 	}
 	if x.copyAt > 0 {

@@ -43,7 +43,7 @@ func (i *xfsInode) addAttr(flags byte, name string, value []byte, list map[strin
 	case flags&xfsAttrSecure != 0:
 		prefix = "security."
 	}
-	if i.x.xattrBytes += len(name) + len(value); i.x.xattrBytes > maxXattrs {
+	if i.x.xattrBytes += len(name) + len(value); i.x.xattrBytes > unpack.MaxXattrs {
 		return fmt.Errorf("%w: they take too much room", unpack.ErrLimit)
 	}
 	list[prefix+strings.Clone(name)] = string(value)

@@ -158,7 +158,7 @@ func (i *xfsInode) open() (unpack.Bytes, error) {
 	if stored > uint64(i.x.blocks) {
 		return nil, fmt.Errorf("it claims %d blocks", stored)
 	}
-	if err := tooSparse(i.size, max(int64(stored), 1)*i.x.blockSize); err != nil {
+	if err := unpack.TooSparse(i.size, max(int64(stored), 1)*i.x.blockSize); err != nil {
 		return nil, err
 	}
 	x, number := i.x, i.number
@@ -182,8 +182,8 @@ func (i *xfsInode) target() (string, error) {
 		if i.size > int64(len(f.raw)) {
 			return "", errors.New("a target that reaches too far")
 		}
-		return cString(f.raw[:i.size]), nil
+		return unpack.CString(f.raw[:i.size]), nil
 	}
 	b, err := f.remote(0, i.size, "XSLM")
-	return cString(b), err
+	return unpack.CString(b), err
 }

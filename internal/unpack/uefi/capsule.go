@@ -56,7 +56,7 @@ func openCapsule(in *unpack.Input) (*unpack.Object, error) {
 	}
 	g, head, flags, size := guidAt(b), int64(le32(b[16:])), le32(b[20:]), int64(le32(b[24:]))
 	known := knownCapsule(g)
-	if head < capsuleHeader || head > 0x2000 || size < head || flags&^0x7ffff != 0 || isFilled(b[:16], 0) || isFilled(b[:16], 0xff) {
+	if head < capsuleHeader || head > 0x2000 || size < head || flags&^0x7ffff != 0 || unpack.OnlyByte(b[:16], 0) || unpack.OnlyByte(b[:16], 0xff) {
 		return nil, unpack.ErrNotThis
 	}
 	if !known && (!in.Whole || size != in.Data.Size() || flags&0x70000 == 0 || b[8]&0xc0 != 0x80) {

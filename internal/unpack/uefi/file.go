@@ -62,7 +62,7 @@ var errFile = errors.New("firmware volume: a file's header is damaged")
 // fileAt reads the header of a file; nil where there is none any more.
 func (w *walker) fileAt(at int64) (*ffsFile, error) {
 	b, err := unpack.ReadFull(w.data, at, fileHeader)
-	if err != nil || isFilled(b, w.volume.erased) {
+	if err != nil || unpack.OnlyByte(b, w.volume.erased) {
 		return nil, nil
 	}
 	f := &ffsFile{name: guidAt(b), at: at, kind: b[18], attr: b[19], head: fileHeader, size: u24(b[20:]), state: b[23], check: b[17]}
@@ -117,7 +117,7 @@ func (w *walker) skipErased(at int64) int64 {
 		if len(b) == 0 {
 			return w.volume.size
 		}
-		if isFilled(b, w.volume.erased) {
+		if unpack.OnlyByte(b, w.volume.erased) {
 			at += int64(len(b))
 			continue
 		}
@@ -138,7 +138,7 @@ func (w *walker) resync(at int64) int64 {
 	s := unpack.NewSlider(w.data)
 	for ; at+fileHeader <= w.volume.size; at += 8 {
 		b := s.At(at, fileHeader)
-		if len(b) < fileHeader || sum8(b[:fileHeader])-b[17]-b[23] != 0 || isFilled(b, 0) || isFilled(b, 0xff) || fileTypes[b[18]] == "" {
+		if len(b) < fileHeader || sum8(b[:fileHeader])-b[17]-b[23] != 0 || unpack.OnlyByte(b, 0) || unpack.OnlyByte(b, 0xff) || fileTypes[b[18]] == "" {
 			continue
 		}
 		if f, err := w.fileAt(at); err == nil && f != nil && f.sound && !f.deleted() {

@@ -3,10 +3,10 @@ package uefi
 import (
 	_ "embed"
 	"encoding/binary"
-	"fmt"
 	"strings"
 	"sync"
-	"unicode/utf16"
+
+	"github.com/doorward/doorward/internal/unpack"
 )
 
 // guid is a GUID as UEFI stores it: the first three fields little-endian
@@ -16,9 +16,7 @@ type guid [16]byte
 func guidAt(b []byte) guid { return guid(b[:16]) }
 
 // String writes a GUID in the registry form, upper-case.
-func (g guid) String() string {
-	return fmt.Sprintf("%08X-%04X-%04X-%X-%X", binary.LittleEndian.Uint32(g[:]), binary.LittleEndian.Uint16(g[4:]), binary.LittleEndian.Uint16(g[6:]), g[8:10], g[10:])
-}
+func (g guid) String() string { return unpack.GUID(g[:]) }
 
 // name is the GUID's name in the table, or "".
 func (g guid) name() string { return guidNames()[g.String()] }
@@ -43,28 +41,6 @@ var guidNames = sync.OnceValue(func() map[string]string {
 	}
 	return m
 })
-
-// ucs2 reads UTF-16 up to its NUL or the end.
-func ucs2(b []byte) string {
-	var u []uint16
-	for ; len(b) >= 2; b = b[2:] {
-		c := binary.LittleEndian.Uint16(b)
-		if c == 0 {
-			break
-		}
-		u = append(u, c)
-	}
-	return string(utf16.Decode(u))
-}
-
-func isFilled(b []byte, v byte) bool {
-	for _, c := range b {
-		if c != v {
-			return false
-		}
-	}
-	return true
-}
 
 // sum8 is the sum of bytes.
 func sum8(b []byte) (s byte) {

@@ -40,7 +40,7 @@ func bcdDate(v uint32) (string, bool) {
 }
 
 func parseIntelUpdate(b []byte) (u intelUpdate, ok bool) {
-	if len(b) < intelHeader || le32(b) != 1 || le32(b[20:]) != 1 || !isFilled(b[40:48], 0) {
+	if len(b) < intelHeader || le32(b) != 1 || le32(b[20:]) != 1 || !unpack.OnlyByte(b[40:48], 0) {
 		return u, false
 	}
 	u = intelUpdate{revision: le32(b[4:]), signature: le32(b[12:]), flags: le32(b[24:]), data: int64(le32(b[28:])), total: int64(le32(b[32:]))}
@@ -159,7 +159,7 @@ func openAMDMicrocode(in *unpack.Input) (*unpack.Object, error) {
 		if table < 16 || table%16 != 0 || table > in.Data.Size()-at-12 {
 			break
 		}
-		if !isFilled(unpack.ReadSome(in.Data, at+12+table-16, 16), 0) {
+		if !unpack.OnlyByte(unpack.ReadSome(in.Data, at+12+table-16, 16), 0) {
 			break // the table's end
 		}
 		at += 12 + table

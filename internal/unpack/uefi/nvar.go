@@ -149,7 +149,7 @@ func nvarName(p []byte, ascii bool) (string, []byte, bool) {
 	}
 	for i := 0; i+1 < len(p); i += 2 {
 		if p[i] == 0 && p[i+1] == 0 {
-			return ucs2(p[:i]), p[i+2:], i > 0
+			return unpack.UTF16(p[:i]), p[i+2:], i > 0
 		}
 	}
 	return "", nil, false

@@ -168,13 +168,13 @@ func (s *varStore) add(v *variable) {
 	data := unpack.Window(s.data, v.at+v.head+v.nameSize, v.dataSize)
 	if !v.live() {
 		if v.dataSize > 0 && v.state != 0x7f {
-			s.put("deleted/"+variablePath(ucs2(name), v.vendor), data, v.attributes, v.vendor, true)
+			s.put("deleted/"+variablePath(unpack.UTF16(name), v.vendor), data, v.attributes, v.vendor, true)
 		}
 		return
 	}
 	s.count++
-	s.put(variablePath(ucs2(name), v.vendor), data, v.attributes, v.vendor, false)
-	for _, e := range signatureEntries(ucs2(name), data) {
+	s.put(variablePath(unpack.UTF16(name), v.vendor), data, v.attributes, v.vendor, false)
+	for _, e := range signatureEntries(unpack.UTF16(name), data) {
 		s.Add(e)
 	}
 }

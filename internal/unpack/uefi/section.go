@@ -138,7 +138,7 @@ func (s *sections) take(sec *section, depth int) error {
 	case secDisposable:
 		return s.walk(sec.body(), depth+1)
 	case secUI:
-		s.ui = ucs2(unpack.ReadSome(sec.body(), 0, 512))
+		s.ui = unpack.UTF16(unpack.ReadSome(sec.body(), 0, 512))
 	case secVersion:
 		s.version = versionOf(sec.body())
 	case secFreeform:
@@ -169,7 +169,7 @@ func versionOf(b unpack.Bytes) string {
 	if len(p) < 2 {
 		return ""
 	}
-	text := ucs2(p[2:])
+	text := unpack.UTF16(p[2:])
 	if build := le16(p); build != 0 && text != "" {
 		text += " build " + strconv.Itoa(int(build))
 	}

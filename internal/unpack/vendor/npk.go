@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"io"
+
 	"github.com/doorward/doorward/internal/unpack"
 	"github.com/klauspost/compress/zlib"
-	"io"
 )
 
 // NPK opens the packages of MikroTik's RouterOS (as npkpy and OpenWrt's

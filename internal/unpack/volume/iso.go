@@ -20,7 +20,7 @@ var ISO9660 = &unpack.Reader{
 	Doc:  "ISO 9660 discs: Rock Ridge with relocated folders and zisofs, Joliet, enhanced and plain names, files of several extents, El Torito boot images, partitions of hybrid images, earlier sessions; raw 2352-byte sectors too",
 	Limits: "High Sierra discs, interleaved files, the permissions of extended attribute records and the sparse files of Rock Ridge (SF) are not read; " +
 		"only the richest tree of a disc is shown in full, of the others what it lacks",
-	Checked: "genisoimage, mkzftree and xorriso with 20 option sets; random trees",
+	Checked: "genisoimage, mkzftree and xorriso with 24 option sets; random trees",
 	Magics: []unpack.Magic{
 		{At: isoFirst*isoSector + 1, Bytes: isoID},
 		{At: isoFirst*rawSector + 16 + 1, Bytes: isoID}, // raw, mode 1

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strings"
-	"unicode/utf16"
 
 	"github.com/doorward/doorward/internal/unpack"
 )
@@ -263,8 +262,8 @@ func (d *iso) gpt(p []byte) int64 {
 			d.g.Damage(fmt.Errorf("iso9660: partition %d has no possible place", i+1))
 			continue
 		}
-		info := map[string]string{"type": guid(table[:16])}
-		if name := utf16le(table[56:128]); name != "" {
+		info := map[string]string{"type": unpack.GUID(table[:16])}
+		if name := unpack.UTF16(table[56:128]); name != "" {
 			info["label"] = name
 			if strings.HasPrefix(name, "Gap") && (to*512 <= d.volume || unpack.OnlyPadding(unpack.Window(d.data, from*512, (to-from)*512), 0)) {
 				continue // xorriso's name for what lies between partitions: files of the disc
@@ -309,23 +308,4 @@ func (d *iso) apple(p []byte) {
 func fixed(p []byte) string {
 	s, _, _ := strings.Cut(string(p), "\x00")
 	return s
-}
-
-// utf16le is text that ends at a zero or with the field.
-func utf16le(p []byte) string {
-	var u []uint16
-	for ; len(p) >= 2; p = p[2:] {
-		c := binary.LittleEndian.Uint16(p)
-		if c == 0 {
-			break
-		}
-		u = append(u, c)
-	}
-	return string(utf16.Decode(u))
-}
-
-// guid is a GUID as it is written, the first fields little-endian.
-func guid(p []byte) string {
-	le := binary.LittleEndian
-	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", le.Uint32(p), le.Uint16(p[4:]), le.Uint16(p[6:]), p[8:10], p[10:16])
 }

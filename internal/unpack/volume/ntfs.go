@@ -186,7 +186,7 @@ func (v *ntfs) volumeInfo(o *unpack.Object) {
 		return
 	}
 	if a := f.find(ntfsVolumeName, ""); a != nil && !a.remote && len(a.value) > 0 {
-		o.Info["label"] = utf16le(a.value)
+		o.Info["label"] = unpack.UTF16(a.value)
 	}
 	if a := f.find(ntfsVolumeInfo, ""); a != nil && len(a.value) >= 12 {
 		o.Format = fmt.Sprintf("ntfs %d.%d", a.value[8], a.value[9])

@@ -157,7 +157,7 @@ func parseAttr(p []byte) (a ntfsAttr, err error) {
 		if at+2*name > len(p) {
 			return a, errNTFSRecord
 		}
-		a.name = utf16le(p[at : at+2*name])
+		a.name = unpack.UTF16(p[at : at+2*name])
 	}
 	if !a.remote {
 		size, at := int64(le.Uint32(p[16:])), int64(le.Uint16(p[20:]))

@@ -19,7 +19,7 @@ var UDF = &unpack.Reader{
 	Name:    "udf",
 	Doc:     "UDF 1.02 to 2.60 volumes with any sector size: physical, sparable, virtual and metadata partitions, strategies 4 and 4096, streams, deleted names",
 	Limits:  "volumes that span several discs and extended attributes other than device numbers are not read",
-	Checked: "genisoimage -udf; images of mkudffs with 19 option sets, filled by hand; metadata partitions by hand",
+	Checked: "genisoimage -udf; images of mkudffs with 23 option sets, filled by hand; metadata partitions by hand",
 	Magics:  []unpack.Magic{{At: isoFirst*isoSector + 1, Bytes: "BEA01"}},
 	Carve:   true,
 	Open:    openUDF,
