@@ -30,8 +30,10 @@ func Report(ctx context.Context, path string, opt Options) (*doorward.Report, er
 		if key, opt.digest, err = keyOf(path, opt); err != nil {
 			return nil, err
 		}
-		if r := cached(opt.Cache, key); r != nil {
-			return untimed(r, opt), nil
+		if key != "" {
+			if r := cached(opt.Cache, key); r != nil {
+				return untimed(r, opt), nil
+			}
 		}
 	}
 	r, err := inspected(ctx, path, opt)

@@ -14,11 +14,17 @@ func count(p *product.Product, s *doorward.Summary) {
 			s.Files++
 		}
 	}
+	missing := int64(0) // unread, but never there
 	each(p.Root, func(n *unpack.Node, _ []string) {
 		c := n.Content
+		for _, g := range c.Gaps {
+			if g.Offset >= c.Size {
+				missing += g.Size
+			}
+		}
 		if len(c.Children) == 0 && c.Type != unpack.TypePadding {
 			s.ReadBytes += c.Size
 		}
 	})
-	s.ReadBytes = max(0, s.ReadBytes-s.UnreadBytes)
+	s.ReadBytes = max(0, s.ReadBytes+missing-s.UnreadBytes)
 }

@@ -351,12 +351,22 @@ func (x *explorer) open(c *Content, w *work) {
 	x.openParts(c, c.Reader, c.Object, w)
 }
 
+// gapOf is what an object's error makes unread. How much that is, an object
+// knows if its end is missing; in a file of a tree that is the file's own affair.
+func gapOf(o *Object, raw bool) Gap {
+	gap := Gap{Reason: ReasonOf(o.Err), Note: o.Err.Error()}
+	if cut := (*CutOff)(nil); raw && errors.As(o.Err, &cut) && cut.Missing > 0 {
+		gap.Offset, gap.Size = o.Size, cut.Missing
+	}
+	return gap
+}
+
 // openParts explores the parts of an object, and notes what it could not read.
 // reader names the steps to them.
 func (x *explorer) openParts(c *Content, reader string, o *Object, w *work) {
 	c.Gaps = append(c.Gaps, o.Gaps...)
 	if o.Err != nil {
-		c.Gaps = append(c.Gaps, Gap{Offset: 0, Size: 0, Reason: ReasonOf(o.Err), Note: o.Err.Error()})
+		c.Gaps = append(c.Gaps, gapOf(o, w.raw))
 	}
 	base := len(c.Children)
 	for _, p := range o.Parts {

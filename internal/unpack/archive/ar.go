@@ -75,7 +75,9 @@ func readAr(b unpack.Bytes) (members []unpack.Entry, at int64, err error) {
 		start := at + arHeader
 		end := start + size
 		if end > b.Size() {
-			e.Err = fmt.Errorf("ar: content is cut off at 0x%x", b.Size())
+			e.Err = &unpack.CutOff{Format: "ar", Missing: end - b.Size(), Of: end}
+			start += arName(&e, names, b, start, size)
+			e.Data, e.Order = unpack.Window(b, start, b.Size()), start
 			return append(members, e), b.Size(), e.Err
 		}
 		switch {

@@ -68,7 +68,7 @@ func openCab(in *unpack.Input) (*unpack.Object, error) {
 	c.solid = unpack.NewSolid(in, c.decode)
 	g := unpack.NewGatherer(in)
 	if c.size > in.Data.Size() {
-		g.Damage(fmt.Errorf("cab: cut off, %d bytes are missing", c.size-in.Data.Size()))
+		g.Damage(&unpack.CutOff{Format: "cab", Missing: c.size - in.Data.Size(), Of: c.size})
 	}
 	if err := c.files(g, files, count); err != nil {
 		g.Damage(err)

@@ -86,7 +86,7 @@ func (c *cpioReader) walk() error {
 		}
 		if int64(h.size) > c.data.Size()-start {
 			e := c.entry(h, unpack.CString(name), nil)
-			e.Err = fmt.Errorf("cpio: content is cut off at 0x%x", c.data.Size())
+			e.Err = &unpack.CutOff{Format: "cpio", Missing: start + int64(h.size) - c.data.Size(), Of: start + int64(h.size)}
 			c.entries = append(c.entries, *e)
 			c.at = c.data.Size()
 			return e.Err

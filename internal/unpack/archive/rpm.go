@@ -143,7 +143,7 @@ func (p *rpmPackage) info() map[string]string {
 // verify compares the digests that the package states.
 func (p *rpmPackage) verify() error {
 	if p.cut > 0 {
-		return fmt.Errorf("rpm: cut off, %d bytes are missing", p.cut)
+		return &unpack.CutOff{Format: "rpm", Missing: p.cut, Of: p.end + p.cut}
 	}
 	check := func(what string, want string, h hash.Hash, from int64) error {
 		if want == "" {

@@ -82,7 +82,8 @@ func openSevenZip(in *unpack.Input) (*unpack.Object, error) {
 	}
 	z := &seven{in: in}
 	if end > in.Data.Size() {
-		o.Err = fmt.Errorf("7z: cut off, %d bytes are missing", end-in.Data.Size())
+		o.Err = &unpack.CutOff{Format: "7z", Missing: end - in.Data.Size(), Of: end}
+		o.Gaps = []unpack.Gap{{Offset: sevenStart, Size: in.Data.Size() - sevenStart, Reason: "damaged", Note: "7z: the list of files, at the archive's end, is missing"}}
 		return o, nil
 	}
 	if err := z.open(int64(off), int64(size), sum); err != nil {

@@ -164,9 +164,9 @@ func (m *tarMeta) take(key, value string) {
 
 // skip passes content of n bytes, padded to whole blocks.
 func (t *tarReader) skip(n int64) error {
-	if n > t.data.Size()-t.at {
+	if end := t.at + n; n > t.data.Size()-t.at {
 		t.at = t.data.Size()
-		return fmt.Errorf("tar: content is cut off at 0x%x", t.at)
+		return &unpack.CutOff{Format: "tar", Missing: end - t.at, Of: end}
 	}
 	t.at = min(t.at+(n+tarBlock-1)/tarBlock*tarBlock, t.data.Size())
 	return nil

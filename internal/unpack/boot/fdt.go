@@ -136,7 +136,7 @@ func ParseFDT(data unpack.Bytes) (*fdt, error) {
 		}
 	}
 	if total > data.Size() {
-		tree.err = fmt.Errorf("truncated: the header states %d bytes, %d are there", total, data.Size())
+		tree.err = &unpack.CutOff{Format: "device tree", Missing: int64(total) - data.Size(), Of: int64(total)}
 	}
 	return tree, nil
 }

@@ -43,7 +43,7 @@ func openBzImage(in *unpack.Input) (*unpack.Object, error) {
 		}
 	}
 	if size > in.Data.Size() {
-		o.Err = fmt.Errorf("truncated: the header states %d bytes, %d are there", size, in.Data.Size())
+		o.Err = &unpack.CutOff{Format: "kernel", Missing: size - in.Data.Size(), Of: size}
 	}
 	o.Size = max(o.Size, signedEnd(in.Data, h, o.Size))
 	at, n := setup, protected
@@ -115,7 +115,7 @@ var ZImage = &unpack.Reader{
 		}
 		o := &unpack.Object{Format: "zimage", Size: min(size, in.Data.Size()), Info: map[string]string{"architecture": "arm"}}
 		if size > in.Data.Size() {
-			o.Err = fmt.Errorf("truncated: the header states %d bytes, %d are there", size, in.Data.Size())
+			o.Err = &unpack.CutOff{Format: "kernel", Missing: size - in.Data.Size(), Of: size}
 		}
 		addKernel(o, in, 0x34, o.Size-0x34)
 		return o, nil
@@ -140,7 +140,7 @@ var ZBoot = &unpack.Reader{
 		}
 		o := &unpack.Object{Format: "zboot", Size: min(at+n, in.Data.Size()), Info: map[string]string{}}
 		if at+n > in.Data.Size() {
-			o.Err = fmt.Errorf("truncated: the header states %d bytes, %d are there", at+n, in.Data.Size())
+			o.Err = &unpack.CutOff{Format: "kernel", Missing: at + n - in.Data.Size(), Of: at + n}
 		}
 		addKernel(o, in, at, n)
 		if in.Whole && o.Err == nil {

@@ -80,7 +80,7 @@ func trxStarts(table []byte, order binary.ByteOrder, length int64) ([]int64, boo
 // trxSum checks the CRC-32 (without its last inversion) of all from the flags on.
 func trxSum(data unpack.Bytes, length int64, want uint32) error {
 	if length > data.Size() {
-		return fmt.Errorf("truncated: the header states %d bytes, %d are there", length, data.Size())
+		return &unpack.CutOff{Format: "trx", Missing: int64(length) - data.Size(), Of: int64(length)}
 	}
 	sum, err := unpack.SumCRC32(crc32.ChecksumIEEE(nil), data, 12, length-12)
 	if err != nil {

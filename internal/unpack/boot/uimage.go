@@ -96,7 +96,7 @@ func openUImage(in *unpack.Input) (*unpack.Object, error) {
 // checkData compares the size and the checksum of the data with the header's.
 func (h *uimageHead) checkData(data unpack.Bytes, size int64) error {
 	if size < int64(h.Size) {
-		return fmt.Errorf("truncated: the header states %d bytes of data, %d are there", h.Size, size)
+		return &unpack.CutOff{Format: "uimage", Missing: int64(h.Size) - size, Of: int64(h.Size)}
 	}
 	sum, err := unpack.SumCRC32(0, data, uimageHeader, size)
 	if err == nil && sum != h.DataCRC {

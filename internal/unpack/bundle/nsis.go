@@ -60,7 +60,7 @@ func openNSIS(in *unpack.Input) (*unpack.Object, error) {
 	o := &unpack.Object{Size: n.end, Info: map[string]string{}}
 	g := unpack.NewGatherer(in)
 	if all > in.Data.Size() {
-		g.Damage(fmt.Errorf("nsis: cut off, %d bytes are missing", all-in.Data.Size()))
+		g.Damage(&unpack.CutOff{Format: "nsis", Missing: all - in.Data.Size(), Of: all})
 	}
 	err = n.open(headerSize)
 	o.Format = "nsis " + n.method

@@ -33,7 +33,7 @@ func openAndroidDTBO(in *unpack.Input) (*unpack.Object, error) {
 	}
 	o := &unpack.Object{Format: fmt.Sprintf("dtbo %d", version), Size: min(total, in.Data.Size())}
 	if total > in.Data.Size() {
-		o.Err = fmt.Errorf("cut off: the header states %d bytes, %d are there", total, in.Data.Size())
+		o.Err = &unpack.CutOff{Format: "dtbo", Missing: int64(total) - in.Data.Size(), Of: int64(total)}
 	}
 	seen := map[[2]int64]bool{}
 	for i := range int(count) {

@@ -90,7 +90,7 @@ func openAndroidPayload(in *unpack.Input) (*unpack.Object, error) {
 	o := &unpack.Object{Format: fmt.Sprintf("android payload %d", version), Info: p.info}
 	end := base + p.end
 	if o.Size = min(end, in.Data.Size()); end > in.Data.Size() {
-		o.Err = fmt.Errorf("cut off: the manifest states %d bytes, %d are there", end, in.Data.Size())
+		o.Err = &unpack.CutOff{Format: "payload", Missing: int64(end) - in.Data.Size(), Of: int64(end)}
 	}
 	p.addParts(o)
 	return o, nil

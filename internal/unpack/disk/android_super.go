@@ -68,7 +68,7 @@ func openAndroidSuper(in *unpack.Input) (*unpack.Object, error) {
 	own := []region{{off: lpReserved, size: 2*lpGeometry + 2*x.slots*x.max}}
 	x.o.Size = min(max(x.size, own[0].end()), in.Data.Size())
 	if x.size > in.Data.Size() {
-		addErr(x.o, fmt.Errorf("cut off: the header states %d bytes, %d are there", x.size, in.Data.Size()))
+		addErr(x.o, &unpack.CutOff{Format: "super", Missing: int64(x.size) - in.Data.Size(), Of: int64(x.size)})
 	}
 	x.addParts()
 	layOut(in, x.o, append(own, x.taken...), nil)

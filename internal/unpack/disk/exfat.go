@@ -145,7 +145,7 @@ func openExFAT(in *unpack.Input) (*unpack.Object, error) {
 	x.begin()
 	o := &unpack.Object{Format: "exfat", Size: min(x.total, in.Data.Size()), System: true}
 	if x.total > in.Data.Size() {
-		x.g.Damage(fmt.Errorf("exfat: cut off, %d of %d bytes are missing", x.total-in.Data.Size(), x.total))
+		x.g.Damage(&unpack.CutOff{Format: "exfat", Missing: x.total - in.Data.Size(), Of: x.total})
 	}
 	x.g.Add(unpack.Entry{Path: ".", Mode: fs.ModeDir | 0o755})
 	x.folder("", exfatFile{start: x.root}, false)

@@ -154,7 +154,7 @@ func openFAT(in *unpack.Input) (*unpack.Object, error) {
 	}
 	o := &unpack.Object{Format: fmt.Sprintf("fat%d", f.bits), Size: min(f.total, in.Data.Size()), System: true}
 	if f.total > in.Data.Size() {
-		f.g.Damage(fmt.Errorf("fat: cut off, %d of %d bytes are missing", f.total-in.Data.Size(), f.total))
+		f.g.Damage(&unpack.CutOff{Format: "fat", Missing: f.total - in.Data.Size(), Of: f.total})
 	}
 	f.walkAll()
 	f.addDeleted()

@@ -100,7 +100,7 @@ func openCramfs(in *unpack.Input) (*unpack.Object, error) {
 	o := &unpack.Object{Format: "cramfs", System: true, Info: c.info(sb)}
 	switch {
 	case stated > c.size:
-		g.Damage(fmt.Errorf("cramfs: cut off, %d of %d bytes are missing", stated-c.size, stated))
+		g.Damage(&unpack.CutOff{Format: "cramfs", Missing: stated - c.size, Of: stated})
 	case c.flags&cramfsVersion2 != 0 && !c.checked(sb, base):
 		g.Damage(errors.New("cramfs: the checksum is wrong"))
 	}

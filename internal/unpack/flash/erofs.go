@@ -113,7 +113,7 @@ func openEROFS(in *unpack.Input) (*unpack.Object, error) {
 		return o, nil
 	}
 	if size > end {
-		e.g.Damage(fmt.Errorf("erofs: cut off, %d of %d bytes are missing", size-end, size))
+		e.g.Damage(&unpack.CutOff{Format: "erofs", Missing: size - end, Of: size})
 	}
 	if sum != nil {
 		e.g.Damage(sum)

@@ -124,7 +124,7 @@ func openSquashfs(in *unpack.Input) (*unpack.Object, error) {
 	s.chooseMethod()
 	o := &unpack.Object{Format: s.format(), System: true, Size: paddedTo(in.Data, s.end, 4096), Info: s.info()}
 	if missing := int64(s.super.BytesUsed) - s.end; missing > 0 {
-		o.Err = fmt.Errorf("squashfs: cut off, %d of %d bytes are missing", missing, s.super.BytesUsed)
+		o.Err = &unpack.CutOff{Format: "squashfs", Missing: missing, Of: int64(s.super.BytesUsed)}
 	}
 	g := unpack.NewGatherer(in)
 	if err := s.tables(); err != nil {

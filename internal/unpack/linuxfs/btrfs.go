@@ -86,7 +86,7 @@ func openBtrfs(in *unpack.Input) (*unpack.Object, error) {
 	o := &unpack.Object{Format: "btrfs", System: true, Size: b.end, Info: b.info()}
 	g := unpack.NewGatherer(in)
 	if size > b.end {
-		g.Damage(fmt.Errorf("btrfs: cut off, %d of %d bytes are missing", size-b.end, size))
+		g.Damage(&unpack.CutOff{Format: "btrfs", Missing: size - b.end, Of: size})
 	}
 	if !sure {
 		g.Damage(errors.New("btrfs: the superblock's checksum is wrong"))

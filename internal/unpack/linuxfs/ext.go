@@ -94,7 +94,7 @@ func openExt(in *unpack.Input) (*unpack.Object, error) {
 	o := &unpack.Object{Format: x.version(), System: true, Size: x.end, Info: x.info()}
 	g := unpack.NewGatherer(in)
 	if size > x.end {
-		g.Damage(fmt.Errorf("ext: cut off, %d of %d bytes are missing", size-x.end, size))
+		g.Damage(&unpack.CutOff{Format: "ext", Missing: size - x.end, Of: size})
 	}
 	if x.ro&extROCsum != 0 && x.crc(^uint32(0), sb[:0x3fc]) != binary.LittleEndian.Uint32(sb[0x3fc:]) {
 		g.Damage(fmt.Errorf("ext: the superblock's checksum is wrong"))

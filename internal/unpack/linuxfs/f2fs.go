@@ -79,7 +79,7 @@ func openF2FS(in *unpack.Input) (*unpack.Object, error) {
 	}
 	g := unpack.NewGatherer(in)
 	if size > f.end {
-		g.Damage(fmt.Errorf("f2fs: cut off, %d of %d bytes are missing", size-f.end, size))
+		g.Damage(&unpack.CutOff{Format: "f2fs", Missing: size - f.end, Of: size})
 	}
 	if err := f.readJournal(); err != nil {
 		g.Damage(fmt.Errorf("f2fs: the journal of the node table: %w", err))

@@ -70,7 +70,7 @@ func openXFS(in *unpack.Input) (*unpack.Object, error) {
 	o := &unpack.Object{Format: fmt.Sprintf("xfs v%d", x.u16(100)&15), System: true, Size: x.end, Info: x.info()}
 	g := unpack.NewGatherer(in)
 	if size > x.end {
-		g.Damage(fmt.Errorf("xfs: cut off, %d of %d bytes are missing", size-x.end, size))
+		g.Damage(&unpack.CutOff{Format: "xfs", Missing: size - x.end, Of: size})
 	}
 	x.notes(o)
 	if x.u16(100)&xfsVersionDirV2 == 0 && !x.v5 {

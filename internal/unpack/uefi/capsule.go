@@ -64,7 +64,7 @@ func openCapsule(in *unpack.Input) (*unpack.Object, error) {
 	}
 	o := &unpack.Object{Format: "capsule", Size: min(size, in.Data.Size()), Info: map[string]string{"guid": g.String(), "flags": fmt.Sprintf("0x%x", flags)}}
 	if size > in.Data.Size() {
-		o.Err = fmt.Errorf("capsule: cut off, %d of %d bytes are missing", size-in.Data.Size(), size)
+		o.Err = &unpack.CutOff{Format: "capsule", Missing: size - in.Data.Size(), Of: size}
 	}
 	body := unpack.Window(in.Data, head, o.Size-head)
 	if g == capsuleFMP {

@@ -69,7 +69,7 @@ func openVariables(in *unpack.Input) (*unpack.Object, error) {
 	}
 	s.data = unpack.Window(in.Data, 0, size)
 	if s.data.Size() < size {
-		s.Damage(fmt.Errorf("variable store: cut off, %d of %d bytes are missing", size-s.data.Size(), size))
+		s.Damage(&unpack.CutOff{Format: "variable store", Missing: size - s.data.Size(), Of: size})
 	}
 	s.walk(at)
 	o := &unpack.Object{Format: format, Size: s.data.Size(), Info: map[string]string{"variables": strconv.Itoa(s.count)}}

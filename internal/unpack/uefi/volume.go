@@ -2,7 +2,6 @@ package uefi
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/doorward/doorward/internal/unpack"
@@ -77,7 +76,7 @@ func parseVolume(data unpack.Bytes) (*volume, error) {
 	}
 	v.size = min(v.length, data.Size())
 	if v.size < v.length && v.wrong == nil {
-		v.wrong = fmt.Errorf("firmware volume: cut off, %d of %d bytes are missing", v.length-v.size, v.length)
+		v.wrong = &unpack.CutOff{Format: "firmware volume", Missing: v.length - v.size, Of: v.length}
 	}
 	return v, nil
 }

@@ -68,7 +68,7 @@ func newImage(in *unpack.Input, format string, size, header int64) *image {
 	g := &image{in: in, o: &unpack.Object{Format: format, Size: min(size, in.Data.Size()), Info: map[string]string{}}}
 	g.cover(0, header)
 	if size > in.Data.Size() {
-		g.o.Err = fmt.Errorf("truncated: the header states %d bytes, %d are there", size, in.Data.Size())
+		g.o.Err = &unpack.CutOff{Format: g.o.Format, Missing: int64(size) - in.Data.Size(), Of: int64(size)}
 	}
 	return g
 }

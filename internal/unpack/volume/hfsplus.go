@@ -73,7 +73,7 @@ func openHFSPlus(in *unpack.Input) (*unpack.Object, error) {
 		o.Info["state"] = "was not unmounted cleanly"
 	}
 	if size > in.Data.Size() {
-		v.g.Damage(fmt.Errorf("hfsplus: cut off, %d of %d bytes are missing", size-in.Data.Size(), size))
+		v.g.Damage(&unpack.CutOff{Format: "hfsplus", Missing: size - in.Data.Size(), Of: size})
 	}
 	if err != nil {
 		v.g.Damage(err)

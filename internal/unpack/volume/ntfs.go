@@ -70,7 +70,7 @@ func openNTFS(in *unpack.Input) (*unpack.Object, error) {
 		return o, nil
 	}
 	if v.size > in.Data.Size() {
-		v.g.Damage(fmt.Errorf("ntfs: cut off, %d of %d bytes are missing", v.size-in.Data.Size(), v.size))
+		v.g.Damage(&unpack.CutOff{Format: "ntfs", Missing: v.size - in.Data.Size(), Of: v.size})
 	}
 	v.volumeInfo(o)
 	v.scan()

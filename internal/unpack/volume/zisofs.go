@@ -85,7 +85,7 @@ func openZisofs(in *unpack.Input) (*unpack.Object, error) {
 	}
 	o := &unpack.Object{Format: fmt.Sprintf("zisofs %d", h.version), Size: min(end, in.Data.Size()), Parts: []unpack.Part{{Data: f, Offset: -1}}}
 	if end > in.Data.Size() {
-		o.Err = fmt.Errorf("zisofs: cut off, %d of %d bytes are missing", end-in.Data.Size(), end)
+		o.Err = &unpack.CutOff{Format: "zisofs", Missing: end - in.Data.Size(), Of: end}
 	}
 	if first := f.data.Size() - h.dataStart(); h.size > 0 && first > 0 {
 		if _, err := f.ReadAt(make([]byte, 1), 0); err != nil && !in.Whole {
