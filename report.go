@@ -14,6 +14,7 @@ type Report struct {
 	Coverage     []Coverage       `json:"coverage"`
 	Components   []Component      `json:"components"`
 	Origins      []OriginFact     `json:"origins"`
+	Entities     []Entity         `json:"entities,omitempty"` // whom the origin facts name
 	Unread       []Unread         `json:"unread"`
 	Declarations []DeclarationUse `json:"declarations"`
 	Decision     *Decision        `json:"decision"`
@@ -108,20 +109,6 @@ type Component struct {
 	Detail  map[string]string `json:"detail,omitempty"` // e.g. arch, libc, build-id, hardening
 }
 
-// OriginFact is a fact on who designed, made, maintains or owns a component,
-// and where (DESIGN section 9).
-type OriginFact struct {
-	Subject  string  `json:"subject"` // bom_ref
-	Axis     string  `json:"axis"`
-	Stage    string  `json:"stage,omitempty"`
-	Country  string  `json:"country,omitempty"` // ISO 3166-1 alpha-2, ZZ unknown
-	Entity   string  `json:"entity,omitempty"`
-	Basis    string  `json:"basis"`
-	Class    string  `json:"class"` // evidence class
-	Evidence string  `json:"evidence,omitempty"`
-	Where    []Where `json:"where,omitempty"`
-}
-
 // DeclarationUse is one claim of a declaration and what became of it.
 type DeclarationUse struct {
 	Document string `json:"document"`
@@ -130,20 +117,4 @@ type DeclarationUse struct {
 	Text     string `json:"text"`
 	Matched  int    `json:"matched"`        // doors
 	Note     string `json:"note,omitempty"` // mismatched, unbound, expired, conflict
-}
-
-// Decision is what the organisation's rules say of the product at one level.
-type Decision struct {
-	Level        string   `json:"level"`
-	Result       string   `json:"result"` // admit, conditional, refuse, undetermined
-	PolicySHA256 string   `json:"policy_sha256"`
-	Reasons      []Reason `json:"reasons"`
-	WouldChange  []string `json:"would_change"`
-}
-
-// Reason is one rule that decided.
-type Reason struct {
-	Rule  string   `json:"rule"`
-	Text  string   `json:"text"`
-	Facts []string `json:"facts"`
 }

@@ -162,7 +162,7 @@ func plainDecision(d *doorward.Decision) *doorward.Decision {
 	if d == nil {
 		return nil
 	}
-	c := doorward.Decision{Level: plain(d.Level), Result: plain(d.Result)}
+	c := doorward.Decision{Level: plain(d.Level), Result: doorward.Result(plain(string(d.Result)))}
 	for _, r := range d.Reasons {
 		c.Reasons = append(c.Reasons, doorward.Reason{Rule: plain(r.Rule), Text: plain(r.Text)})
 	}

@@ -260,7 +260,7 @@ func (t *text) decision(r *doorward.Report) {
 	if r.Decision == nil {
 		return
 	}
-	t.title(fmt.Sprintf("DECISION for level %s: %s", plain(r.Decision.Level), plain(r.Decision.Result)))
+	t.title(fmt.Sprintf("DECISION for level %s: %s", plain(r.Decision.Level), plain(string(r.Decision.Result))))
 	for _, reason := range r.Decision.Reasons {
 		t.item(2, plain(reason.Rule), plain(reason.Text))
 	}
