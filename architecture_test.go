@@ -63,6 +63,7 @@ var mayImport = map[string][]string{
 	"internal/sandbox":                 {},
 	"internal/cache":                   {},
 	"internal/crypt":                   {},
+	"internal/facts":                   {},
 	"internal/unpack/lzma":             {},
 	"internal/unpack/lzo":              {},
 	"internal/unpack/xz":               {},
