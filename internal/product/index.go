@@ -42,6 +42,10 @@ type index struct {
 // maxHits is how many places of one pattern are kept for one content.
 const maxHits = 16384
 
+// holeMargin is how many zeros at the sides of a hole are searched: a word ends
+// there, and a pattern's zeros lie there.
+const holeMargin = 4096
+
 // Observe looks at the bytes of one content; see unpack.Options.
 func (ix *Indexer) Observe(b unpack.Bytes, t unpack.Type) any {
 	found := &index{hits: map[int][]int64{}}
@@ -49,9 +53,10 @@ func (ix *Indexer) Observe(b unpack.Bytes, t unpack.Type) any {
 		return found // what lies within is looked at by itself
 	}
 	words := newWordScanner(b.Size())
-	sc := ix.set.Scan()
+	sc, base := ix.set.Scan(), int64(0)
 	feed := func(p []byte) {
 		sc.Feed(p, func(n int, off int64) {
+			off += base
 			if list := found.hits[n]; len(list) < maxHits {
 				found.hits[n] = append(list, off)
 			} else {
@@ -66,12 +71,15 @@ func (ix *Indexer) Observe(b unpack.Bytes, t unpack.Type) any {
 		feed(s)
 	} else {
 		buf := make([]byte, 1<<20)
-		r := io.NewSectionReader(b, 0, b.Size())
-		for {
-			n, err := r.Read(buf)
-			feed(buf[:n])
-			if err != nil {
-				break
+		for from, to := range unpack.Stretches(b, 0, b.Size(), holeMargin) {
+			sc, base = ix.set.Scan(), from
+			r := io.NewSectionReader(b, from, to-from)
+			for {
+				n, err := r.Read(buf)
+				feed(buf[:n])
+				if err != nil {
+					break
+				}
 			}
 		}
 	}

@@ -2,11 +2,8 @@ package scan
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,6 +11,7 @@ import (
 	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/cache"
 	"github.com/doorward/doorward/internal/report"
+	"github.com/doorward/doorward/internal/unpack"
 )
 
 // Report inspects what lies at a path, or takes the report of an earlier
@@ -27,7 +25,7 @@ func Report(ctx context.Context, path string, opt Options) (*doorward.Report, er
 	key := ""
 	if opt.Cache != nil && !opt.ShowSecrets {
 		var err error
-		if key, opt.digest, err = keyOf(path, opt); err != nil {
+		if key, opt.digest, err = keyOf(ctx, path, opt); err != nil {
 			return nil, err
 		}
 		if key != "" {
@@ -99,12 +97,12 @@ func repeatable(r *doorward.Report) bool {
 
 // keyOf names everything that a report depends on. The key is empty for a
 // folder, whose files must all be read before it is known to be the same.
-func keyOf(path string, opt Options) (key, digest string, err error) {
+func keyOf(ctx context.Context, path string, opt Options) (key, digest string, err error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
 		return "", "", nil // Open says what is wrong
 	}
-	if digest, err = fileDigest(path, info.Size(), opt); err != nil {
+	if digest, err = fileDigest(ctx, path, opt); err != nil {
 		return "", "", fmt.Errorf("%s can't be read: %w", path, cause(err))
 	}
 	k := cache.NewKey()
@@ -130,27 +128,18 @@ func keyOf(path string, opt Options) (key, digest string, err error) {
 	return k.String(), digest, nil
 }
 
-func fileDigest(path string, size int64, opt Options) (string, error) {
-	f, err := os.Open(path)
+func fileDigest(ctx context.Context, path string, opt Options) (string, error) {
+	data, closer, err := unpack.File(path)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	h, read, buf := sha256.New(), int64(0), make([]byte, 1<<20)
-	for {
-		n, err := f.Read(buf)
-		h.Write(buf[:n])
-		read += int64(n)
-		if opt.Progress != nil {
-			opt.Progress(Progress{Stage: "reading", Read: read, All: size})
+	defer closer.Close()
+	read := int64(0)
+	return unpack.Digest(ctx, data, func(n int64) {
+		if read += n; opt.Progress != nil {
+			opt.Progress(Progress{Stage: "reading", Read: read, All: data.Size()})
 		}
-		if err == io.EOF {
-			return hex.EncodeToString(h.Sum(nil)), nil
-		}
-		if err != nil {
-			return "", err
-		}
-	}
+	})
 }
 
 // Program is the digest of this program's own file: two builds with equal
@@ -160,9 +149,5 @@ func Program() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return "", err
-	}
-	return fileDigest(file, info.Size(), Options{})
+	return fileDigest(context.Background(), file, Options{})
 }

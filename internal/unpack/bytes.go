@@ -2,6 +2,7 @@ package unpack
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 )
@@ -53,6 +54,17 @@ func Window(b Bytes, off, n int64) Bytes {
 }
 
 type window struct{ *io.SectionReader }
+
+// Held implements Sparse.
+func (w *window) Held(off int64) (from, to int64) {
+	r, base, size := w.Outer()
+	b, ok := r.(Bytes)
+	if !ok {
+		return off, size
+	}
+	from, to = NextHeld(b, base+off)
+	return min(from-base, size), min(to-base, size)
+}
 
 // ReadAll returns the bytes of b, without a copy if they lie in memory. It
 // fails if there are more than limit, before anything is allocated.
@@ -114,7 +126,8 @@ func ReadFull(b Bytes, off, n int64) ([]byte, error) {
 	return p, nil
 }
 
-// FindBytes is the offset of text in b from some offset on, or -1.
+// FindBytes is the offset of text, which is not all zeros, in b from some offset
+// on, or -1.
 func FindBytes(b Bytes, from int64, text string) int64 {
 	const piece = 1 << 20
 	if s, ok := b.(Slice); ok {
@@ -126,10 +139,12 @@ func FindBytes(b Bytes, from int64, text string) int64 {
 		}
 		return -1
 	}
-	for ; from < b.Size(); from += piece {
-		p := ReadSome(b, from, piece+int64(len(text))-1)
-		if i := bytes.Index(p, []byte(text)); i >= 0 {
-			return from + int64(i)
+	for start, end := range Stretches(b, from, b.Size(), int64(len(text))) {
+		for from = start; from < end; from += piece {
+			p := ReadSome(b, from, min(piece+int64(len(text))-1, end-from))
+			if i := bytes.Index(p, []byte(text)); i >= 0 {
+				return from + int64(i)
+			}
 		}
 	}
 	return -1
@@ -137,6 +152,12 @@ func FindBytes(b Bytes, from int64, text string) int64 {
 
 // OnlyByte says that b is nothing but the byte v.
 func OnlyByte(b []byte, v byte) bool {
+	for len(b) >= 8 {
+		if binary.LittleEndian.Uint64(b) != uint64(v)*0x0101010101010101 {
+			return false
+		}
+		b = b[8:]
+	}
 	for _, c := range b {
 		if c != v {
 			return false

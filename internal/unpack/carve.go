@@ -54,29 +54,32 @@ type Candidate struct {
 // one offset the readers' order decides.
 func (c *Carver) Candidates(data Bytes) []Candidate {
 	var found []Candidate
-	sc := c.set.Scan()
-	hit := func(p int, off int64) {
-		m := c.magics[p]
-		if start := off - m.at; start >= 0 {
-			found = append(found, Candidate{start, m.rank, m.reader})
+	scan := func(b Bytes, base int64) {
+		sc := c.set.Scan()
+		hit := func(p int, off int64) {
+			m := c.magics[p]
+			if start := base + off - m.at; start >= 0 {
+				found = append(found, Candidate{start, m.rank, m.reader})
+			}
 		}
-	}
-	piece := func(p []byte, at int64) {
-		sc.Feed(p, hit)
-		found = c.inBlocks(found, p, at)
-	}
-	if s, ok := data.(Slice); ok {
-		piece(s, 0)
-	} else {
-		buf := make([]byte, 1<<20)
+		if s, ok := b.(Slice); ok {
+			sc.Feed(s, hit)
+			found = c.inBlocks(found, s, base)
+			return
+		}
+		buf := make([]byte, min(1<<20, b.Size()))
 		at := int64(0)
-		for r := io.NewSectionReader(data, 0, data.Size()); ; {
+		for r := io.NewSectionReader(b, 0, b.Size()); ; {
 			n, err := io.ReadFull(r, buf)
-			piece(buf[:n], at)
-			if at += int64(n); err != nil {
+			sc.Feed(buf[:n], hit)
+			found = c.inBlocks(found, buf[:n], base+at)
+			if at += int64(n); err != nil || at == b.Size() {
 				break
 			}
 		}
+	}
+	for from, to := range Stretches(data, 0, data.Size(), holeMargin) {
+		scan(Window(data, from, to-from), from)
 	}
 	sort.SliceStable(found, func(i, j int) bool {
 		if found[i].Offset != found[j].Offset {
@@ -86,6 +89,10 @@ func (c *Carver) Candidates(data Bytes) []Candidate {
 	})
 	return slices.Compact(found)
 }
+
+// holeMargin is how many zeros at the sides of a hole are searched, since magics
+// have zeros.
+const holeMargin = 4096
 
 // inBlocks adds what readers see at the starts of the blocks of p, which lies
 // at an offset that is a multiple of blockSize.
@@ -244,15 +251,15 @@ func freeRoom(taken []region, off, size int64) int64 {
 
 // fillOpened is fill for an object that is open already.
 func (x *explorer) fillOpened(n *Node, data Bytes, r region, up *work) {
-	digest, err := x.digest(data)
+	key, sum, err := x.digest(data, false)
 	if err != nil {
 		n.Content = unreadContent(data, ReasonOf(err), err.Error())
 		return
 	}
-	w, mine := x.claim(digest, up, true)
+	w, mine := x.claim(key, up, true)
 	switch {
 	case mine:
-		w.content = &Content{SHA256: digest, Size: data.Size(), Data: data, Type: TypeObject, Reader: r.reader.Name, Object: r.object}
+		w.content = &Content{SHA256: sum, Size: data.Size(), Data: data, Type: TypeObject, Reader: r.reader.Name, Object: r.object}
 		if w.depth > x.budget.Limits.Depth {
 			w.content = unreadContent(data, "limit", "too many objects within objects (raise it with --limit-depth)")
 		} else {
@@ -283,13 +290,13 @@ func (x *explorer) between(c *Content, data Bytes, from, to int64, w *work, jobs
 
 // fillRaw classifies bytes between objects; they are not searched again.
 func (x *explorer) fillRaw(n *Node, data Bytes, up *work) {
-	digest, err := x.digest(data)
+	_, sum, err := x.digest(data, false)
 	if err != nil {
 		n.Content = unreadContent(data, ReasonOf(err), err.Error())
 		return
 	}
 	class := classifyBytes(data)
-	c := &Content{SHA256: digest, Size: data.Size(), Data: data, Type: class.Type, Entropy: class.Entropy}
+	c := &Content{SHA256: sum, Size: data.Size(), Data: data, Type: class.Type, Entropy: class.Entropy}
 	if !c.Type.IsText() && c.Type != TypePadding && (!up.code || packed(c)) {
 		c.Gaps = []Gap{{0, c.Size, gapReason(c.Type), class.Note}}
 	}
@@ -313,20 +320,24 @@ func pieces(data Bytes, from, to int64) [][2]int64 {
 	start := int64(-1)
 	zeros, ones := make([]byte, block), bytes.Repeat([]byte{0xff}, block)
 	buf := make([]byte, block)
-	for at := from; at < to; at += block {
-		n, _ := data.ReadAt(buf[:min(block, to-at)], at)
-		b := buf[:n]
-		pad := bytes.Equal(b, zeros[:n]) || bytes.Equal(b, ones[:n])
-		switch {
-		case !pad && start < 0:
-			start = at
-		case pad && start >= 0:
-			list = appendPiece(list, data, start, at)
+	for s, e := range Stretches(data, from, to, 0) {
+		at := s - (s-from)%block
+		for ; at < e; at += block {
+			n, _ := data.ReadAt(buf[:min(block, to-at)], at)
+			b := buf[:n]
+			pad := bytes.Equal(b, zeros[:n]) || bytes.Equal(b, ones[:n])
+			switch {
+			case !pad && start < 0:
+				start = at
+			case pad && start >= 0:
+				list = appendPiece(list, data, start, at)
+				start = -1
+			}
+		}
+		if start >= 0 { // a hole follows, or the end
+			list = appendPiece(list, data, start, min(at, to))
 			start = -1
 		}
-	}
-	if start >= 0 {
-		list = appendPiece(list, data, start, to)
 	}
 	return list
 }

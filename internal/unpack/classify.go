@@ -186,15 +186,17 @@ func IsText(b []byte) bool {
 // or 0xff mixed: what flash tools fill with.
 func OnlyPadding(data Bytes, off int64) bool {
 	buf := make([]byte, 64<<10)
-	for off < data.Size() {
-		n, err := data.ReadAt(buf[:min(int64(len(buf)), data.Size()-off)], off)
-		if n == 0 || (err != nil && off+int64(n) < data.Size()) {
-			return false
+	for from, to := range Stretches(data, off, data.Size(), 0) {
+		for off = from; off < to; {
+			n, err := data.ReadAt(buf[:min(int64(len(buf)), to-off)], off)
+			if n == 0 || (err != nil && off+int64(n) < data.Size()) {
+				return false
+			}
+			if !IsPadding(buf[:n]) {
+				return false
+			}
+			off += int64(n)
 		}
-		if !IsPadding(buf[:n]) {
-			return false
-		}
-		off += int64(n)
 	}
 	return true
 }

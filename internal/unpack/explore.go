@@ -131,18 +131,22 @@ func (x *explorer) fill(n *Node, data Bytes, up *work, raw bool) error {
 		}
 		data = Slice(b)
 	}
-	digest := x.opt.SHA256
-	if up != nil || digest == "" {
+	key, sum := x.opt.SHA256, x.opt.SHA256
+	if up != nil || sum == "" {
 		var err error
-		if digest, err = x.digest(data); err != nil {
-			return err
+		if key, sum, err = x.digest(data, up == nil || n.Entry != nil); err != nil {
+			if x.ctx.Err() == nil {
+				return err
+			}
+			n.Content = unreadContent(data, ReasonOf(err), err.Error())
+			return nil
 		}
 	}
-	w, first := x.claim(digest, up, raw)
+	w, first := x.claim(key, up, raw)
 	switch {
 	case first:
 		w.code = n.Format == CodePart
-		w.content = x.analyse(lazy, data, digest, w, raw)
+		w.content = x.analyse(lazy, data, sum, w, raw)
 		close(w.done)
 	case !x.await(w, up):
 		n.Content = unreadContent(data, "limit", "it contains itself")
@@ -209,26 +213,34 @@ func (x *explorer) keep(lazy, decoded Bytes) Bytes {
 // expect counts bytes that will be looked at.
 func (x *explorer) expect(n int64) { x.all.Add(n) }
 
-func (x *explorer) digest(data Bytes) (string, error) {
+// sparseEnough is from how many known zeros on a part is told apart by what it
+// holds instead of by its SHA-256.
+const sparseEnough = 64 << 20
+
+// digest tells contents apart. It is the SHA-256, but for parts of images (disks,
+// partitions), unlike the artifact and files, if most of them is known to be zeros:
+// their key is what they hold, and sum is empty.
+func (x *explorer) digest(data Bytes, file bool) (key, sum string, err error) {
 	read := x.read.Add(data.Size())
 	if x.opt.Progress != nil {
 		x.opt.Progress(read, max(read, x.all.Load()))
 	}
 	if s, ok := data.(Slice); ok {
-		sum := sha256.Sum256(s)
-		return hex.EncodeToString(sum[:]), nil
+		b := sha256.Sum256(s)
+		sum = hex.EncodeToString(b[:])
+		return sum, sum, nil
 	}
-	h := sha256.New()
-	buf := make([]byte, 1<<20)
-	if _, err := io.CopyBuffer(h, io.NewSectionReader(data, 0, data.Size()), buf); err != nil {
-		return "", fmt.Errorf("reading %d bytes: %w", data.Size(), err)
+	if !file && holes(data, sparseEnough) >= sparseEnough {
+		key, err = identity(x.ctx, data, nil)
+		return key, "", err
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	sum, err = Digest(x.ctx, data, nil)
+	return sum, sum, err
 }
 
 // analyse opens new content, or says what it is.
-func (x *explorer) analyse(lazy, data Bytes, digest string, w *work, raw bool) *Content {
-	c := &Content{SHA256: digest, Size: data.Size(), Data: x.keep(lazy, data)}
+func (x *explorer) analyse(lazy, data Bytes, sum string, w *work, raw bool) *Content {
+	c := &Content{SHA256: sum, Size: data.Size(), Data: x.keep(lazy, data)}
 	head := ReadSome(data, 0, 4096)
 	kind := ClassifyHead(head)
 	if w.depth > x.budget.Limits.Depth {

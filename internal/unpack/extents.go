@@ -24,13 +24,14 @@ type mapped struct {
 	list []Extent // by offset, without overlap
 	size int64
 	read func(e Extent, p []byte, at int64) (int, error)
+	base Bytes // where the pieces lie as they are; nil if they don't
 }
 
 // Mapped is a file of size bytes whose pieces are what read gives: p of the
 // extent's bytes from at on, fewer only with an error. The extents are sorted
 // and do not overlap; what none of them covers is zeros.
 func Mapped(list []Extent, size int64, read func(e Extent, p []byte, at int64) (int, error)) Bytes {
-	return &mapped{list, size, read}
+	return &mapped{list: list, size: size, read: read}
 }
 
 // A sparse file may claim much more than it stores: its holes cost no bytes in
@@ -77,13 +78,14 @@ func Extents(base Bytes, list []Extent, size int64) (Bytes, error) {
 	if err := TooSparse(size, stored); err != nil {
 		return nil, err
 	}
-	return Mapped(list, size, func(e Extent, p []byte, at int64) (int, error) {
+	read := func(e Extent, p []byte, at int64) (int, error) {
 		if e.From == Hole {
 			clear(p)
 			return len(p), nil
 		}
 		return base.ReadAt(p, e.From+at)
-	}), nil
+	}
+	return &mapped{list, size, read, base}, nil
 }
 
 // TooSparse refuses files that claim far more than they store.
@@ -96,6 +98,36 @@ func TooSparse(size, stored int64) error {
 
 // Size implements Bytes.
 func (x *mapped) Size() int64 { return x.size }
+
+// Held implements Sparse.
+func (x *mapped) Held(off int64) (from, to int64) {
+	i := sort.Search(len(x.list), func(i int) bool { return x.list[i].Offset+x.list[i].Size > off })
+	from, to = x.size, x.size
+	for ; i < len(x.list); i++ {
+		e := x.list[i]
+		f, t := max(off, e.Offset), e.Offset+e.Size
+		switch {
+		case e.From == Hole:
+			f = t
+		case x.base != nil:
+			move := e.Offset - e.From
+			f, t = NextHeld(x.base, f-move)
+			f, t = f+move, min(t+move, e.Offset+e.Size)
+		}
+		if f >= t {
+			continue // a hole throughout
+		}
+		if from == x.size {
+			from, to = f, t
+		} else if f != to {
+			break
+		}
+		if to = t; to < e.Offset+e.Size {
+			break
+		}
+	}
+	return from, to
+}
 
 // ReadAt implements Bytes.
 func (x *mapped) ReadAt(p []byte, off int64) (n int, err error) {

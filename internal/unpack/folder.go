@@ -82,6 +82,16 @@ func (f *folderFile) ReadAt(p []byte, off int64) (int, error) {
 	return file.ReadAt(p, off)
 }
 
+// Held implements Sparse.
+func (f *folderFile) Held(off int64) (from, to int64) {
+	file, err := f.root.Open(f.path)
+	if err != nil {
+		return off, f.size
+	}
+	defer file.Close()
+	return heldInFile(file, off, f.size)
+}
+
 // File opens a file of this machine as bytes. Close frees it.
 func File(path string) (Bytes, io.Closer, error) {
 	f, err := os.Open(path)
@@ -93,5 +103,16 @@ func File(path string) (Bytes, io.Closer, error) {
 		f.Close()
 		return nil, nil, err
 	}
-	return &window{io.NewSectionReader(f, 0, fi.Size())}, f, nil
+	return Window(&wholeFile{f, fi.Size()}, 0, fi.Size()), f, nil
 }
+
+// wholeFile is a file of this machine that stays open.
+type wholeFile struct {
+	*os.File
+	size int64
+}
+
+func (f *wholeFile) Size() int64 { return f.size }
+
+// Held implements Sparse.
+func (f *wholeFile) Held(off int64) (from, to int64) { return heldInFile(f.File, off, f.size) }

@@ -15,7 +15,7 @@ type Node struct {
 // Content is a piece of bytes and what became of it. It is analysed once,
 // however often it occurs.
 type Content struct {
-	SHA256   string // lower-case hex
+	SHA256   string // lower-case hex; "" if unknown, as of parts of sparse disks (files have it, and the artifact)
 	Size     int64
 	Data     Bytes // may decode lazily
 	Reader   string

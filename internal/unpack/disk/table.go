@@ -89,6 +89,7 @@ func appendFree(in *unpack.Input, parts []unpack.Part, from, to int64) []unpack.
 // trim cuts sectors of padding off both ends of a stretch.
 func trim(in *unpack.Input, from, to int64) (int64, int64) {
 	const step = 1 << 20
+	from, to = heldPart(in.Data, from, to)
 	buf := make([]byte, min(step, max(to-from, 0)))
 	for from < to && in.Context.Err() == nil {
 		n, err := in.Data.ReadAt(buf[:min(step, to-from)], from)
@@ -109,6 +110,21 @@ func trim(in *unpack.Input, from, to int64) (int64, int64) {
 		}
 	}
 	return from, to
+}
+
+// heldPart cuts holes off both ends of a stretch.
+func heldPart(data unpack.Bytes, from, to int64) (int64, int64) {
+	first, last := int64(-1), from
+	for s, e := range unpack.Stretches(data, from, to, 0) {
+		if first < 0 {
+			first = s - (s-from)%sector
+		}
+		last = e
+	}
+	if first < 0 {
+		return to, to
+	}
+	return first, to - (to-last)/sector*sector
 }
 
 // padded is how many bytes at the start of p are sectors of padding.
