@@ -24,17 +24,42 @@ func (in *inventory) bootFirmware() {
 			return
 		}
 		seen[c] = true
-		if o := c.Object; o != nil && o.Info["product"] == "SeaBIOS" && o.Info["version"] != "" {
-			in.add(nil, doorward.Component{
-				Type: "firmware", Name: "seabios", Version: o.Info["version"], Maker: "SeaBIOS developers", PURL: purl("generic", "", "seabios", o.Info["version"]),
-				SHA256: c.SHA256, Where: []doorward.Where{{Path: place, SHA256: c.SHA256}}, Found: "content", Detail: map[string]string{"date": o.Info["date"]},
-			})
-		}
+		in.headerProduct(c, place)
 		for _, child := range c.Children {
 			visit(child, append(place[:len(place):len(place)], child.Step))
 		}
 	}
 	visit(in.product.Root, []string{in.product.Root.Step})
+}
+
+// headerProducts are what readers name as the product of an object, with its
+// name as a component and its maker.
+var headerProducts = map[string][2]string{
+	"SeaBIOS":    {"seabios", "SeaBIOS developers"},
+	"Intel ME":   {"intel-me", "Intel"},
+	"Intel CSME": {"intel-csme", "Intel"},
+}
+
+// headerProduct lists firmware whose headers tell product and version.
+func (in *inventory) headerProduct(c *unpack.Content, place []string) {
+	if c.Object == nil {
+		return
+	}
+	info := c.Object.Info
+	p, ok := headerProducts[info["product"]]
+	if !ok || info["version"] == "" {
+		return
+	}
+	detail := map[string]string{}
+	for _, key := range []string{"date", "signature", "partition"} {
+		if info[key] != "" {
+			detail[key] = info[key]
+		}
+	}
+	in.add(nil, doorward.Component{
+		Type: "firmware", Name: p[0], Version: info["version"], Maker: p[1], PURL: purl("generic", "", p[0], info["version"]),
+		SHA256: c.SHA256, Where: []doorward.Where{{Path: place, SHA256: c.SHA256}}, Found: "content", Detail: detail,
+	})
 }
 
 // microcode lists an update by the processor that it is for.

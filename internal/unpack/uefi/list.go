@@ -5,6 +5,10 @@ import "github.com/doorward/doorward/internal/unpack"
 // List holds the readers of this family.
 var List = []*unpack.Reader{
 	FlashDescriptor,
+	MEPartitions,
+	MEDirectory,
+	MEManifest,
+	BootPartition,
 	Volume,
 	Variables,
 	FaultTolerant,
@@ -17,6 +21,7 @@ var List = []*unpack.Reader{
 
 // Last are the readers without a magic.
 var Last = []*unpack.Reader{
+	MELayout,
 	CapsuleOther,
 	LegacyBIOS,
 }
