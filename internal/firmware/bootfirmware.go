@@ -13,10 +13,10 @@ import (
 var BootFirmware = &Detector{
 	Name: "bootfirmware",
 	Doc: "Doors of UEFI firmware and what lies beside it on the flash: test keys and switched-off checks of secure boot, the UEFI shell, booting from the network, " +
-		"scripts built into iPXE, and flash descriptors that let the host write the management engine.",
+		"scripts built into iPXE, flash descriptors that let the host write the management engine, and debugging unlocked by AMD's soft fuses.",
 	Kinds: []doorward.Kind{doorward.KindKey, doorward.KindDebug, doorward.KindUpdate, doorward.KindPrivilege},
 	Patterns: []string{
-		shellMark, httpBootMark, pxeBootMark, setupModeMark, tlsProtocol, ipxeMark, descriptorMark,
+		shellMark, httpBootMark, pxeBootMark, setupModeMark, tlsProtocol, ipxeMark, descriptorMark, fusesMark,
 		"DO NOT TRUST", "DO NOT SHIP", "SnakeOil",
 	},
 	Scope: detect.ProductAll,
@@ -53,6 +53,9 @@ func runBootFirmware(ctx context.Context, p *product.Product, out *detect.Sink) 
 		}
 		if f.Has(descriptorMark) {
 			b.descriptor(f)
+		}
+		if f.Has(fusesMark) {
+			b.fuses(f)
 		}
 		if f.Has(ipxeMark) && !f.Type.IsText() && !f.Deleted() {
 			b.ipxe(f)

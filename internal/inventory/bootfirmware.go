@@ -20,6 +20,7 @@ func (in *inventory) bootFirmware() {
 			return
 		}
 		in.microcode(n, place)
+		in.headerComponent(n, place)
 		if seen[c] {
 			return
 		}
@@ -59,6 +60,18 @@ func (in *inventory) headerProduct(c *unpack.Content, place []string) {
 	in.add(nil, doorward.Component{
 		Type: "firmware", Name: p[0], Version: info["version"], Maker: p[1], PURL: purl("generic", "", p[0], info["version"]),
 		SHA256: c.SHA256, Where: []doorward.Where{{Path: place, SHA256: c.SHA256}}, Found: "content", Detail: detail,
+	})
+}
+
+// headerComponent lists a file whose header tells its name and version.
+func (in *inventory) headerComponent(n *unpack.Node, place []string) {
+	if n.Entry == nil || n.Entry.Xattrs["component.version"] == "" {
+		return
+	}
+	x := n.Entry.Xattrs
+	in.add(nil, doorward.Component{
+		Type: "firmware", Name: x["component.name"], Version: x["component.version"], Maker: x["component.maker"], PURL: purl("generic", "", x["component.name"], x["component.version"]),
+		Where: []doorward.Where{{Path: place}}, Found: "content", Detail: map[string]string{},
 	})
 }
 

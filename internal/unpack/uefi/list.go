@@ -5,6 +5,7 @@ import "github.com/doorward/doorward/internal/unpack"
 // List holds the readers of this family.
 var List = []*unpack.Reader{
 	FlashDescriptor,
+	AMDFlash,
 	MEPartitions,
 	MEDirectory,
 	MEManifest,

@@ -1,0 +1,19 @@
+package firmware
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestBootFirmwareFacts: what readers tell of a board becomes a door.
+func TestBootFirmwareFacts(t *testing.T) {
+	for text, want := range map[string]string{
+		"# AMD soft fuses\nfuses 0x1\nsecure debug unlocked\n": "debug medium what=jtag",
+		"# AMD soft fuses\nfuses 0x8000\n":                     "",
+	} {
+		got := lines(doorsOf(t, BootFirmware, file{path: "facts.txt", text: text}), "what")
+		if want == "" && len(got) > 0 || want != "" && !slices.Equal(got, []string{want}) {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
