@@ -19,7 +19,8 @@ type Report struct {
 	Declarations []DeclarationUse `json:"declarations"`
 	Decision     *Decision        `json:"decision"`
 	Layout       *Part            `json:"layout,omitempty"`
-	Date         string           `json:"date,omitempty"` // of --at; empty if times are left out
+	Alterations  *Alterations     `json:"alterations,omitempty"` // nil without a package database
+	Date         string           `json:"date,omitempty"`        // of --at; empty if times are left out
 }
 
 // Tool says what made the report.

@@ -27,6 +27,7 @@ type inventory struct {
 	known   map[identity]*doorward.Component
 	packed  map[release]*doorward.Component
 	byPlace map[string]*product.File // by joined path steps
+	sums    *sums                    // what package databases say of their files
 }
 
 // scope is a name within one root file system.
@@ -45,7 +46,7 @@ func take(p *product.Product) *inventory {
 	in := &inventory{
 		product: p, owner: map[*product.File]*doorward.Component{}, covered: map[*product.File]bool{},
 		named: map[scope]bool{}, os: map[*product.Volume]*doorward.Component{},
-		known: map[identity]*doorward.Component{}, packed: map[release]*doorward.Component{},
+		known: map[identity]*doorward.Component{}, packed: map[release]*doorward.Component{}, sums: newSums(),
 	}
 	in.systems()
 	in.packages()

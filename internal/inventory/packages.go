@@ -20,8 +20,9 @@ type pack struct {
 	source     string
 	cpe        string
 	homepage   string
-	epoch      string   // of rpm
-	files      []string // paths below the root that the database belongs to
+	epoch      string    // of rpm
+	files      []string  // paths below the root that the database belongs to
+	sums       []fileSum // of these files, as far as the database has them
 	from       *product.File
 	systemName string // of a package that says for which system it is
 }
@@ -94,6 +95,7 @@ func (in *inventory) addAll(v *product.Volume, root string, list []pack) {
 		for _, name := range p.files {
 			in.own(v.File(path.Join(root, name)), c)
 		}
+		in.sums.add(v, root, p, c)
 	}
 }
 
@@ -180,7 +182,7 @@ func paragraphs(text string) []map[string]string {
 		case strings.TrimSpace(line) == "":
 			m = nil
 		case line[0] == ' ' || line[0] == '\t':
-			if m != nil && last != "" && len(m[last]) < 4096 {
+			if m != nil && last != "" && (len(m[last]) < 4096 || last == "conffiles" && len(m[last]) < 1<<18) {
 				m[last] += "\n" + strings.TrimSpace(line)
 			}
 		default:
@@ -224,7 +226,13 @@ func dpkgPackages(v *product.Volume, f *product.File, format, info string) []pac
 			if g := v.File(path.Join(info, name+".list")); g != nil {
 				p.files = strings.Split(strings.ReplaceAll(bigText(g), "\r", ""), "\n")
 			}
+			for _, kind := range sumFiles {
+				if g := v.File(path.Join(info, name+kind)); g != nil {
+					p.sums = append(p.sums, sumLines(bigText(g))...)
+				}
+			}
 		}
+		p.sums = append(p.sums, confFiles(m["conffiles"])...)
 		list = append(list, p)
 	}
 	return list
@@ -271,6 +279,7 @@ func statusD(v *product.Volume, f *product.File) []pack {
 	p := fromControl(all[0], "deb")
 	p.from = f
 	if sums := v.File(f.Path + ".md5sums"); sums != nil {
+		p.sums = sumLines(bigText(sums))
 		for line := range strings.Lines(bigText(sums)) {
 			if _, name, ok := strings.Cut(strings.TrimSpace(line), "  "); ok {
 				p.files = append(p.files, name)
@@ -321,6 +330,10 @@ func apkPackages(f *product.File) []pack {
 			folder = value
 		case 'R':
 			p.files = append(p.files, path.Join(folder, value))
+		case 'Z':
+			if n := len(p.files); n > 0 {
+				p.sums = append(p.sums, apkSum(p.files[n-1], value)...)
+			}
 		}
 	}
 	flush()
@@ -361,9 +374,13 @@ func (in *inventory) givenPackage(v *product.Volume) {
 	p.from = f
 	c := in.addGiven(v, &p)
 	in.ownAll(v, c)
+	if g := v.File("md5sums"); g != nil {
+		p.sums = sumLines(bigText(g))
+	}
 	for _, data := range in.product.Volumes {
 		if data != v && isSibling(v, data) {
 			in.ownAll(data, c)
+			in.sums.given(data, &p, c)
 		}
 	}
 }

@@ -90,8 +90,11 @@ func rpmHeader(b []byte) pack {
 	for i, base := range h.texts(rpmBaseNames) {
 		if i < len(index) && uint64(index[i]) < uint64(len(dirs)) {
 			p.files = append(p.files, dirs[index[i]]+base)
+		} else {
+			p.files = append(p.files, "")
 		}
 	}
+	p.sums = h.sums(p.files)
 	return p
 }
 

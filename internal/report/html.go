@@ -151,6 +151,9 @@ func (p *page) verdict(r *doorward.Report) {
 	if s.UnreadBytes > 0 {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("%s could not be read and may hold further doors: see below.", size(s.UnreadBytes)))
 	}
+	if says := altered(r.Alterations); says != "" {
+		p.Warnings = append(p.Warnings, says+": see below.")
+	}
 	for _, d := range r.Tool.Detectors {
 		if d.Status != "ran" && d.Status != "" {
 			p.Warnings = append(p.Warnings, plain(fmt.Sprintf("The detector %s did not finish and may have missed doors (%s).", d.Name, d.Error)))

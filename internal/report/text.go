@@ -19,6 +19,7 @@ func writeText(w io.Writer, r *doorward.Report, opt Options) error {
 	t.head(r)
 	t.undeclared(r)
 	t.declared(r)
+	t.alterations(r)
 	t.unread(r)
 	t.coverage(r)
 	t.claims(r)
@@ -163,6 +164,11 @@ func limitsHit(r *doorward.Report) (n int) {
 func (t *text) caveat(r *doorward.Report) {
 	if n := r.Summary.UnreadBytes; n > 0 {
 		t.line("%s could not be read: it may hold further doors.", size(n))
+	}
+	if says := altered(r.Alterations); says != "" {
+		for _, l := range wrap(says+" (see ALTERED).", t.width) {
+			t.line("%s", l)
+		}
 	}
 	if n := limitsHit(r); n > 0 {
 		t.line("%s: doors behind it may be missing (see NOT READ).", count(n, "limit on work was hit", "limits on work were hit"))

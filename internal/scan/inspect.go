@@ -125,7 +125,10 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 		Unread:     append(unread(p), found.Unread...),
 		Layout:     layout(p),
 		Date:       opt.At.Format(time.DateOnly),
+
+		Alterations: inventory.Alterations(p),
 	}
+	citeAlterations(r)
 	for i := range r.Doors {
 		if d := &r.Doors[i]; d.Component == "" && len(d.Where) > 0 {
 			d.Component = inventory.OwnerAt(p, d.Where[0])
