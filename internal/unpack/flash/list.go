@@ -7,6 +7,7 @@ var List = []*unpack.Reader{
 	Cramfs,
 	EROFS,
 	Squashfs,
+	ROMFS,
 	JFFS2,
 	UBI,
 	UBIFS,
