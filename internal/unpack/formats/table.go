@@ -29,7 +29,7 @@ const notYet = `## Not read yet
 Reported as unread, with place and size, wherever they occur:
 
 - disks of virtual machines: qcow2, VMDK, VDI, VHD, VHDX
-- file systems: HFS, APFS, JFS, ReiserFS, minix, romfs; ext journals are not replayed
+- file systems: HFS, APFS, JFS, ReiserFS; ext journals are not replayed
 - archives and installers: rar, dmg, xar, Inno Setup, InstallShield, Flatpak
 - raw NAND dumps with their spare area
 - encrypted parts, whoever has the key: there is no --key yet

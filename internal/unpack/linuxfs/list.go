@@ -8,4 +8,5 @@ var List = []*unpack.Reader{
 	Btrfs,
 	F2FS,
 	XFS,
+	Minix,
 }
