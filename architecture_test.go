@@ -58,6 +58,8 @@ var mayImport = map[string][]string{
 	"internal/settle":                  {},
 	"internal/reconcile":               {},
 	"internal/compare":                 {},
+	"internal/policy":                  {},
+	"internal/attest":                  {},
 	"internal/declare":                 {},
 	"internal/report":                  {},
 	"internal/sandbox":                 {},

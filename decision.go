@@ -90,3 +90,21 @@ type ExceptionUse struct {
 	Reason   string   `json:"reason,omitempty"`
 	Approver string   `json:"approver,omitempty"`
 }
+
+// Exception lets findings pass for one product, at one level, under one policy,
+// until a day. Two keys stand behind it, and they are not the same.
+type Exception struct {
+	ID           string   `json:"id"`       // exception-… of its statement
+	Products     []string `json:"products"` // SHA-256 of every artifact of the product
+	Findings     []string `json:"findings"` // ids of doors, or rule:ID
+	PolicySHA256 string   `json:"policy_sha256"`
+	Level        string   `json:"level"`
+	Reason       string   `json:"reason"`
+	Issued       string   `json:"issued"` // YYYY-MM-DD
+	Until        string   `json:"until"`  // YYYY-MM-DD, the last day
+
+	// The keys whose signatures over it were checked, as fingerprints
+	// (sha256:HEX of the SubjectPublicKeyInfo); "" if there is none.
+	Requester string `json:"requester"`
+	Approver  string `json:"approver"`
+}

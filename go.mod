@@ -22,12 +22,22 @@ require (
 )
 
 require (
+	cel.dev/cel-go v0.33.2
 	github.com/andybalholm/brotli v1.2.8
 	github.com/elastic/go-seccomp-bpf v1.6.0
 	github.com/landlock-lsm/go-landlock v0.0.0-20250303204525-1544bccde3a3
+	go.yaml.in/yaml/v3 v3.0.6
 )
 
-require kernel.org/pub/linux/libs/security/libcap/psx v1.2.70 // indirect
+require (
+	cel.dev/expr v0.25.1 // indirect
+	github.com/antlr4-go/antlr/v4 v4.13.1 // indirect
+	golang.org/x/exp v0.0.0-20240823005443-9b4947da3948 // indirect
+	google.golang.org/genproto/googleapis/api v0.0.0-20240826202546-f6391c0de4c7 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20240826202546-f6391c0de4c7 // indirect
+	google.golang.org/protobuf v1.36.10 // indirect
+	kernel.org/pub/linux/libs/security/libcap/psx v1.2.70 // indirect
+)
 
 require (
 	github.com/rogpeppe/go-internal v1.15.0

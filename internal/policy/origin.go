@@ -1,0 +1,275 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/doorward/doorward"
+)
+
+// asked is a part and what an origin condition came to for it. meant is whether
+// the condition's expression means the part.
+type asked struct {
+	part
+	answer, meant truth
+	why           string // the expression's, if that is not known
+}
+
+// origin asks all parts that a rule means.
+func (r *ruling) origin(rule *Rule) (found, bool) {
+	c := rule.Origin
+	if c == nil {
+		return found{}, false
+	}
+	ask := asks{OriginCondition: c, x: r.index}
+	var parts []asked
+	for _, p := range r.selected(c.Parts) {
+		a := asked{part: p, meant: yes}
+		if c.when != nil {
+			values := r.values()
+			values["part"] = r.partThing(p)
+			if a.meant, a.why = c.when.ask(values); a.meant == no {
+				continue
+			}
+		}
+		a.answer = ask.part(p)
+		parts = append(parts, a)
+	}
+	return found{truth: c.count(parts), origin: true}, true
+}
+
+// count makes the answer for the product of those for its parts.
+func (c *OriginCondition) count(parts []asked) truth {
+	t := no
+	var sure, possible, out, open int
+	for _, p := range parts {
+		both := p.answer.and(p.meant)
+		t = max(t, both)
+		switch {
+		case both == yes:
+			sure++
+		case both == unknown:
+			possible++
+		case p.meant == yes:
+			out++
+		}
+		if p.meant == unknown && p.answer != yes || p.meant == yes && p.answer == unknown {
+			open++ // counts as one that does not come from there, at the least
+		}
+	}
+	if c.OfParts == 0 {
+		return t
+	}
+	share := interval{100 * ratio(sure, sure+out+open), 100 * ratio(sure+possible, sure+possible+out)}
+	return share.reaches(c.OfParts)
+}
+
+func ratio(a, b int) float64 {
+	if b == 0 {
+		return 0
+	}
+	return float64(a) / float64(b)
+}
+
+// explainOrigin says of which parts an origin condition's answer comes, on which
+// facts it rests, and which facts would change it. It asks again, so that the
+// many rules that decide nothing need not keep this.
+func (r *ruling) explainOrigin(rule *Rule) found {
+	c := rule.Origin
+	f := found{}
+	var parts []asked
+	var hits, open, fine []string
+	all := newSeen()
+	for _, p := range r.selected(c.Parts) {
+		a := asked{part: p, meant: yes}
+		if c.when != nil {
+			values := r.values()
+			values["part"] = r.partThing(p)
+			if a.meant, a.why = c.when.ask(values); a.meant == no {
+				continue
+			}
+		}
+		saw := newSeen()
+		a.answer = asks{c, r.index, saw}.part(p)
+		parts = append(parts, a)
+		change := r.changeOf(c, a, saw)
+		switch a.answer.and(a.meant) {
+		case yes:
+			hits = append(hits, r.name(p))
+			f.changes = append(f.changes, change)
+			all.join(saw)
+		case unknown:
+			open = append(open, r.name(p))
+			f.changes = append(f.changes, change)
+			all.join(saw)
+			if a.why != "" {
+				f.facts = append(f.facts, "not known: "+a.why)
+			}
+		default:
+			fine = append(fine, r.name(p))
+			if c.Known || len(f.facts) < maxFine {
+				for id := range saw.facts {
+					f.facts = append(f.facts, id)
+				}
+			}
+		}
+	}
+	f.truth = c.count(parts)
+	if f.truth != no {
+		f.facts = f.facts[:0]
+	}
+	f.facts = append(f.facts, all.list()...)
+	f.needs = []string{fmt.Sprintf("a fact by which rule %s applies", rule.ID)}
+	f.text = c.text(f.truth, hits, open, len(parts))
+	f.changes = f.changes[:c.enough(parts, len(f.changes))]
+	f.facts = append(f.facts, r.reviews(c, all)...)
+	return f
+}
+
+// maxFine is how many facts an answer names that changes nothing.
+const maxFine = 20
+
+// enough is how many of the parts have to change for the condition not to hold.
+func (c *OriginCondition) enough(parts []asked, all int) int {
+	if c.OfParts == 0 {
+		return all
+	}
+	var changed int
+	left := slices.Clone(parts)
+	for i := range left {
+		if c.count(left) == no {
+			break
+		}
+		if left[i].answer.and(left[i].meant) != no {
+			left[i].answer = no
+			changed++
+		}
+	}
+	return changed
+}
+
+// changeOf says which fact on a part would change the answer.
+func (r *ruling) changeOf(c *OriginCondition, a asked, saw *seen) string {
+	class := string(doorward.Inferred)
+	if c.Evidence != "" {
+		class = string(c.Evidence)
+	}
+	what := "that is not on " + strings.Join(c.In, " or ")
+	switch {
+	case len(c.NotIn) > 0:
+		what = "that is on " + strings.Join(c.NotIn, " or ")
+	case c.Known:
+		what = "that answers it"
+	}
+	var asks []string
+	for q := range saw.missing {
+		asks = append(asks, r.question(q))
+	}
+	if len(asks) == 0 {
+		for q := range saw.open {
+			asks = append(asks, r.question(q)+" (sources disagree, or say too little)")
+		}
+	}
+	if len(asks) == 0 {
+		for _, axis := range c.Axes {
+			asks = append(asks, fmt.Sprintf("%s of %s", axis, r.name(a.part)))
+		}
+		return strings.Join(asks, ", ") + ": another origin, " + what + " (" + class + " or stronger), or an exception"
+	}
+	sort.Strings(asks)
+	return strings.Join(asks, " and ") + ": a fact (" + class + " or stronger) " + what
+}
+
+func (r *ruling) question(q question) string {
+	for _, p := range r.parts {
+		if p.ref == q.subject {
+			return string(q.axis) + " of " + r.name(p)
+		}
+	}
+	return string(q.axis) + " of " + strings.TrimPrefix(q.subject, "entity:")
+}
+
+// name is a part as a person calls it.
+func (r *ruling) name(p part) string {
+	if p.component == nil {
+		return "the product"
+	}
+	return strings.TrimSpace(p.component.Name + " " + p.component.Version)
+}
+
+func (c *OriginCondition) text(t truth, hits, open []string, all int) string {
+	axes := strings.Join(words(c.Axes), " or ")
+	if len(c.Whose) > 0 {
+		axes += " (" + strings.Join(words(c.Whose), ", ") + ")"
+	}
+	what := "on " + strings.Join(c.In, " or ")
+	if len(c.NotIn) > 0 {
+		what = "not on " + strings.Join(c.NotIn, " or ")
+	}
+	switch {
+	case c.Known && t == unknown:
+		return fmt.Sprintf("%s is not known of %d of %d parts: %s", axes, len(open), all, some(open))
+	case c.Known:
+		return fmt.Sprintf("%s is known of all %d parts", axes, all)
+	case len(hits) > 0 && t != no:
+		return fmt.Sprintf("%s is %s for %d of %d parts: %s", axes, what, len(hits), all, some(hits))
+	case t == unknown:
+		return fmt.Sprintf("whether %s is %s can't be told for %d of %d parts: %s", axes, what, len(open), all, some(open))
+	}
+	return fmt.Sprintf("%s is %s for none of %d parts", axes, what, all)
+}
+
+// some names the first of a list and counts the rest.
+func some(names []string) string {
+	if len(names) <= maxNamed {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
+}
+
+func (s *seen) join(t *seen) {
+	for id := range t.facts {
+		s.facts[id] = true
+	}
+	for q := range t.missing {
+		s.missing[q] = true
+	}
+	for q := range t.open {
+		s.open[q] = true
+	}
+}
+
+// list names what an answer rests on: ids of facts, then what no fact answers.
+func (s *seen) list() []string {
+	var out, lacking []string
+	for id := range s.facts {
+		out = append(out, id)
+	}
+	for q := range s.missing {
+		lacking = append(lacking, fmt.Sprintf("no fact on %s of %s", q.axis, q.subject))
+	}
+	sort.Strings(out)
+	sort.Strings(lacking)
+	return append(out, lacking...)
+}
+
+// reviews names entities that are nearly on a list. They decide nothing.
+func (r *ruling) reviews(c *OriginCondition, s *seen) []string {
+	if c.Known || len(c.lists) == 0 || c.lists[0].Of != ofEntities {
+		return nil
+	}
+	var out []string
+	for _, facts := range r.facts {
+		for _, f := range facts {
+			for _, near := range r.review[f.key] {
+				if s.facts[f.ID] && (asks{OriginCondition: c, x: r.index}).find([]string{doorward.EntityKey(near)}) {
+					out = append(out, fmt.Sprintf("review: is %s (%s) the listed %s?", f.Entity, f.ID, near))
+				}
+			}
+		}
+	}
+	sort.Strings(out)
+	return slices.Compact(out)
+}
