@@ -16,7 +16,7 @@ var BootFirmware = &Detector{
 		"scripts built into iPXE, flash descriptors that let the host write the management engine, and debugging unlocked by AMD's soft fuses.",
 	Kinds: []doorward.Kind{doorward.KindKey, doorward.KindDebug, doorward.KindUpdate, doorward.KindPrivilege},
 	Patterns: []string{
-		shellMark, httpBootMark, pxeBootMark, setupModeMark, tlsProtocol, ipxeMark, descriptorMark, fusesMark,
+		shellMark, httpBootMark, pxeBootMark, setupModeMark, tlsProtocol, ipxeMark, descriptorMark, fusesMark, gbbMark,
 		"DO NOT TRUST", "DO NOT SHIP", "SnakeOil",
 	},
 	Scope: detect.ProductAll,
@@ -56,6 +56,9 @@ func runBootFirmware(ctx context.Context, p *product.Product, out *detect.Sink) 
 		}
 		if f.Has(fusesMark) {
 			b.fuses(f)
+		}
+		if f.Has(gbbMark) {
+			b.verifiedBoot(f)
 		}
 		if f.Has(ipxeMark) && !f.Type.IsText() && !f.Deleted() {
 			b.ipxe(f)

@@ -39,6 +39,7 @@ var headerProducts = map[string][2]string{
 	"SeaBIOS":    {"seabios", "SeaBIOS developers"},
 	"Intel ME":   {"intel-me", "Intel"},
 	"Intel CSME": {"intel-csme", "Intel"},
+	"coreboot":   {"coreboot", "coreboot project"},
 }
 
 // headerProduct lists firmware whose headers tell product and version.
@@ -52,7 +53,7 @@ func (in *inventory) headerProduct(c *unpack.Content, place []string) {
 		return
 	}
 	detail := map[string]string{}
-	for _, key := range []string{"date", "signature", "partition"} {
+	for _, key := range []string{"date", "signature", "partition", "board", "architecture"} {
 		if info[key] != "" {
 			detail[key] = info[key]
 		}

@@ -10,6 +10,8 @@ var List = []*unpack.Reader{
 	MEDirectory,
 	MEManifest,
 	BootPartition,
+	CBFS,
+	GBB,
 	Volume,
 	Variables,
 	FaultTolerant,
@@ -22,6 +24,7 @@ var List = []*unpack.Reader{
 
 // Last are the readers without a magic.
 var Last = []*unpack.Reader{
+	FlashMap,
 	MELayout,
 	CapsuleOther,
 	LegacyBIOS,
