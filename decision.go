@@ -38,6 +38,7 @@ type Decision struct {
 	PolicySHA256 string             `json:"policy_sha256"`
 	Subjects     []DecisionSubject  `json:"subjects,omitempty"`
 	Inputs       []DecisionInput    `json:"inputs,omitempty"`
+	Parameters   map[string]string  `json:"parameters,omitempty"` // what the one who decided stated
 	Reasons      []Reason           `json:"reasons"`
 	Conditions   []string           `json:"conditions,omitempty"` // what must be kept, in words
 	WouldChange  []string           `json:"would_change"`         // the smallest set of facts that would change the result
@@ -53,7 +54,7 @@ type DecisionSubject struct {
 
 // DecisionInput is a file that the decision was made of.
 type DecisionInput struct {
-	Role   string `json:"role"` // report, facts, policy, exception
+	Role   string `json:"role"` // policy, report, facts, declaration, exception, key
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"` // of the file's bytes
 }
