@@ -13,12 +13,12 @@ import (
 var BootFirmware = &Detector{
 	Name: "bootfirmware",
 	Doc: "Doors of UEFI firmware and what lies beside it on the flash: test keys and switched-off checks of secure boot, the UEFI shell, booting from the network, " +
-		"scripts built into iPXE, flash descriptors that let the host write the management engine, and debugging unlocked by AMD's soft fuses.",
+		"scripts built into iPXE, flash descriptors that let the host write the management engine, debugging unlocked by AMD's soft fuses, and programs that the firmware puts into the system (WPBT, Computrace and what works like it).",
 	Kinds: []doorward.Kind{doorward.KindKey, doorward.KindDebug, doorward.KindUpdate, doorward.KindPrivilege},
-	Patterns: []string{
+	Patterns: append(installMarks(),
 		shellMark, httpBootMark, pxeBootMark, setupModeMark, tlsProtocol, ipxeMark, descriptorMark, fusesMark, gbbMark,
 		"DO NOT TRUST", "DO NOT SHIP", "SnakeOil",
-	},
+	),
 	Scope: detect.ProductAll,
 	Run:   runBootFirmware,
 }
@@ -47,6 +47,7 @@ func runBootFirmware(ctx context.Context, p *product.Product, out *detect.Sink) 
 	b.testKeys()
 	b.shell()
 	b.network()
+	b.installs()
 	for _, f := range p.Files {
 		if err := ctx.Err(); err != nil {
 			return err

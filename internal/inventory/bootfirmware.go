@@ -48,6 +48,10 @@ func (in *inventory) headerProduct(c *unpack.Content, place []string) {
 		return
 	}
 	info := c.Object.Info
+	if info["table"] != "" && c.Reader == "acpi-table" {
+		in.acpiTable(c, place)
+		return
+	}
 	p, ok := headerProducts[info["product"]]
 	if !ok || info["version"] == "" {
 		return
@@ -61,6 +65,16 @@ func (in *inventory) headerProduct(c *unpack.Content, place []string) {
 	in.add(nil, doorward.Component{
 		Type: "firmware", Name: p[0], Version: info["version"], Maker: p[1], PURL: purl("generic", "", p[0], info["version"]),
 		SHA256: c.SHA256, Where: []doorward.Where{{Path: place, SHA256: c.SHA256}}, Found: "content", Detail: detail,
+	})
+}
+
+// acpiTable lists a table of ACPI under the maker's name for it.
+func (in *inventory) acpiTable(c *unpack.Content, place []string) {
+	info := c.Object.Info
+	name := "acpi-" + strings.ToLower(info["table"])
+	in.add(nil, doorward.Component{
+		Type: "firmware", Name: name, Version: info["revision"], Maker: info["maker"], PURL: purl("generic", "", name, info["revision"]),
+		SHA256: c.SHA256, Where: []doorward.Where{{Path: place, SHA256: c.SHA256}}, Found: "content", Detail: map[string]string{"name": info["name"], "made by": info["made by"]},
 	})
 }
 

@@ -133,7 +133,7 @@ var gbbFlags = []string{1: "load option ROMs", 3: "developer mode is forced", 4:
 
 func openGBB(in *unpack.Input) (*unpack.Object, error) {
 	h, err := unpack.ReadFull(in.Data, 0, 48)
-	if err != nil || string(h[:4]) != "$GBB" || le16(h[4:]) != 1 || le16(h[6:]) > 16 || le32(h[8:]) < 48 || le32(h[8:]) > 1024 {
+	if err != nil || string(h[:4]) != "$GBB" || le16(h[4:]) != 1 || le16(h[6:]) > 16 || le32(h[8:]) < 48 || le32(h[8:]) > 1024 || int64(le32(h[8:])) > in.Data.Size() {
 		return nil, unpack.ErrNotThis
 	}
 	o := &unpack.Object{Format: "google binary block", Size: int64(le32(h[8:])), Info: map[string]string{}}

@@ -43,6 +43,6 @@ func openLegacyBIOS(in *unpack.Input) (*unpack.Object, error) {
 			}
 		}
 	}
-	o.Entries = []unpack.Entry{{Path: "code.bin", Mode: 0o644, Data: code}}
+	o.Parts = []unpack.Part{{Name: "code", Data: code, Offset: 0, Format: unpack.CodePart}}
 	return o, nil
 }

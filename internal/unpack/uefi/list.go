@@ -18,6 +18,7 @@ var List = []*unpack.Reader{
 	NVAR,
 	Capsule,
 	OptionROM,
+	ACPITable,
 	IntelMicrocode,
 	AMDMicrocode,
 }
