@@ -41,7 +41,7 @@ require (
 
 require (
 	github.com/rogpeppe/go-internal v1.15.0
-	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/sys v0.49.0
 )
 
 require (

@@ -19,10 +19,14 @@ import (
 // taken. It is no limit: what is needed is taken.
 const softMemory = 400 << 20
 
+// heapRange is more than the heap grows to as long as softMemory suffices.
+const heapRange = 512 << 20
+
 func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(softMemory)
 	}
+	largePages(heapRange)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], &streams{out: os.Stdout, err: os.Stderr, confine: true}))

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// largePages is Linux's alone.
+func largePages(int) {}
