@@ -192,3 +192,27 @@ func ZstdBlock(src, dst []byte) (int, error) {
 	out, err := zstdDecoder().DecodeAll(src, dst[:0:len(dst)])
 	return min(len(out), len(dst)), err
 }
+
+// ZstdFrame cuts what follows a frame of zstd: the rest of the sector.
+func ZstdFrame(src []byte) ([]byte, error) {
+	var h zstd.Header
+	if err := h.Decode(src); err != nil {
+		return nil, err
+	}
+	for at := h.HeaderSize; at+3 <= len(src); {
+		v := int(src[at]) | int(src[at+1])<<8 | int(src[at+2])<<16
+		n := v >> 3
+		if v>>1&3 == 1 {
+			n = 1 // one byte, repeated
+		}
+		if at += 3 + n; v&1 != 0 {
+			if h.HasCheckSum {
+				at += 4
+			}
+			if at <= len(src) {
+				return src[:at], nil
+			}
+		}
+	}
+	return nil, io.ErrUnexpectedEOF
+}

@@ -126,7 +126,11 @@ func (x *explorer) fill(n *Node, data Bytes, up *work, raw bool) error {
 	lazy := data
 	if data.Size() <= InMemory {
 		b, err := ReadAll(data, InMemory)
-		if err != nil {
+		switch {
+		case err != nil && n.Entry == nil && up != nil:
+			x.broken(n, lazy, up, raw, err)
+			return nil
+		case err != nil:
 			return x.damaged(n, lazy, b, err)
 		}
 		data = Slice(b)
@@ -135,10 +139,14 @@ func (x *explorer) fill(n *Node, data Bytes, up *work, raw bool) error {
 	if up != nil || sum == "" {
 		var err error
 		if key, sum, err = x.digest(data, up == nil || n.Entry != nil); err != nil {
-			if x.ctx.Err() == nil {
+			switch {
+			case x.ctx.Err() != nil:
+				n.Content = unreadContent(data, ReasonOf(err), err.Error())
+			case n.Entry == nil && up != nil:
+				x.broken(n, lazy, up, raw, err)
+			default:
 				return err
 			}
-			n.Content = unreadContent(data, ReasonOf(err), err.Error())
 			return nil
 		}
 	}
@@ -171,6 +179,17 @@ func (x *explorer) damaged(n *Node, lazy Bytes, got []byte, err error) error {
 	return nil
 }
 
+// broken opens what there is of a part that can't be read throughout: a disk
+// with a damaged block. It has no digest.
+func (x *explorer) broken(n *Node, data Bytes, up *work, raw bool, err error) {
+	w, _ := x.claim(fmt.Sprintf("broken %p", n), up, raw)
+	w.content = x.analyse(data, data, "", w, raw)
+	w.content.Gaps = append(w.content.Gaps, Gap{Reason: ReasonOf(err), Note: err.Error()})
+	close(w.done)
+	n.Content = w.content
+}
+
+// ReasonOf is the word of a gap for an error.
 func ReasonOf(err error) string {
 	switch {
 	case errors.Is(err, ErrLimit):

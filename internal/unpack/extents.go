@@ -21,10 +21,11 @@ const Hole = -1
 
 // mapped is a file made of pieces.
 type mapped struct {
-	list []Extent // by offset, without overlap
-	size int64
-	read func(e Extent, p []byte, at int64) (int, error)
-	base Bytes // where the pieces lie as they are; nil if they don't
+	list  []Extent // by offset, without overlap
+	size  int64
+	read  func(e Extent, p []byte, at int64) (int, error)
+	base  Bytes   // where the pieces lie as they are; nil if they don't
+	parts []Bytes // what the pieces are, by From; nil if it is no such number
 }
 
 // Mapped is a file of size bytes whose pieces are what read gives: p of the
@@ -32,6 +33,14 @@ type mapped struct {
 // and do not overlap; what none of them covers is zeros.
 func Mapped(list []Extent, size int64, read func(e Extent, p []byte, at int64) (int, error)) Bytes {
 	return &mapped{list: list, size: size, read: read}
+}
+
+// Joined is a file of size bytes of which each extent, sorted and apart, is the
+// beginning of one of the parts, by its number in From; what no extent covers is
+// zeros.
+func Joined(list []Extent, size int64, parts []Bytes) Bytes {
+	read := func(e Extent, p []byte, at int64) (int, error) { return parts[e.From].ReadAt(p, at) }
+	return &mapped{list: list, size: size, read: read, parts: parts}
 }
 
 // A sparse file may claim much more than it stores: its holes cost no bytes in
@@ -85,7 +94,7 @@ func Extents(base Bytes, list []Extent, size int64) (Bytes, error) {
 		}
 		return base.ReadAt(p, e.From+at)
 	}
-	return &mapped{list, size, read, base}, nil
+	return &mapped{list: list, size: size, read: read, base: base}, nil
 }
 
 // TooSparse refuses files that claim far more than they store.
@@ -113,6 +122,9 @@ func (x *mapped) Held(off int64) (from, to int64) {
 			move := e.Offset - e.From
 			f, t = NextHeld(x.base, f-move)
 			f, t = f+move, min(t+move, e.Offset+e.Size)
+		case x.parts != nil:
+			f, t = NextHeld(x.parts[e.From], f-e.Offset)
+			f, t = f+e.Offset, min(t+e.Offset, e.Offset+e.Size)
 		}
 		if f >= t {
 			continue // a hole throughout

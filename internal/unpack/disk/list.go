@@ -13,6 +13,14 @@ var List = []*unpack.Reader{
 	AndroidVBMeta,
 	AndroidAVBFooter,
 	AndroidPayload,
+	QCOW2,
+	VMDK,
+	VDI,
+	VHD,
+	VHDX,
+	Parallels,
+	QED,
+	VHDFixed, // before what the disk in it holds
 	ExFAT,
 	FAT, // before MBR: its boot sector ends like one
 	GPT, // before MBR, which protects it

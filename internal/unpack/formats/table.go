@@ -28,7 +28,7 @@ const notYet = `## Not read yet
 
 Reported as unread, with place and size, wherever they occur:
 
-- disks of virtual machines: qcow2, VMDK, VDI, VHD, VHDX
+- disks of virtual machines that change another file; VMDK's seSparse extents
 - file systems: HFS, APFS, JFS, ReiserFS; ext journals are not replayed
 - archives and installers: rar, dmg, xar, Inno Setup, InstallShield, Flatpak
 - raw NAND dumps with their spare area

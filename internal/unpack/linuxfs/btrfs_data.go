@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/doorward/doorward/internal/unpack"
-	"github.com/klauspost/compress/zstd"
 )
 
 // maxBtrfsExtent bounds a compressed extent; the kernel makes them of at most
@@ -152,7 +151,7 @@ func (x btrfsExtent) unpack(src []byte) ([]byte, error) {
 	case 2:
 		err = x.lzo(src, out)
 	case 3:
-		if src, err = zstdFrame(src); err == nil {
+		if src, err = unpack.ZstdFrame(src); err == nil {
 			_, err = unpack.Decompress("zstd", src, out)
 		}
 	default:
@@ -192,30 +191,6 @@ func (x btrfsExtent) lzo(src, out []byte) error {
 		at += n
 	}
 	return nil
-}
-
-// zstdFrame cuts what follows a frame of zstd: the rest of the sector.
-func zstdFrame(src []byte) ([]byte, error) {
-	var h zstd.Header
-	if err := h.Decode(src); err != nil {
-		return nil, err
-	}
-	for at := h.HeaderSize; at+3 <= len(src); {
-		v := int(src[at]) | int(src[at+1])<<8 | int(src[at+2])<<16
-		n := v >> 3
-		if v>>1&3 == 1 {
-			n = 1 // one byte, repeated
-		}
-		if at += 3 + n; v&1 != 0 {
-			if h.HasCheckSum {
-				at += 4
-			}
-			if at <= len(src) {
-				return src[:at], nil
-			}
-		}
-	}
-	return nil, io.ErrUnexpectedEOF
 }
 
 // btrfsDisk is an extent as it lies in the logical addresses, with its
