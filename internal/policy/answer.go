@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math"
 	"slices"
 
 	"github.com/doorward/doorward"
@@ -110,7 +111,7 @@ func (a asks) share(q question, says func(fact) (truth, bool)) interval {
 	for _, s := range sources[1:] {
 		i := s.interval()
 		sum = interval{min(sum.lo, i.lo), max(sum.hi, i.hi)}
-		if a.Known && s.country != sources[0].country && s.country != "" && sources[0].country != "" {
+		if a.Known && s.contradicts(sources[0]) {
 			sum.hi = 100
 		}
 	}
@@ -126,15 +127,15 @@ func (a asks) share(q question, says func(fact) (truth, bool)) interval {
 // tally adds up what one source says of one question.
 type tally struct {
 	source     string
-	country    string
+	countries  []string
 	in, out    float64 // stated shares, at least
 	yes, no, x int     // facts without a share
 	shares     bool
 }
 
 func (t *tally) add(f fact, answer truth) {
-	if f.Country != "" {
-		t.country = f.Country
+	if f.Country != "" && !slices.Contains(t.countries, f.Country) {
+		t.countries = append(t.countries, f.Country)
 	}
 	switch {
 	case f.Share != nil:
@@ -154,10 +155,21 @@ func (t *tally) add(f fact, answer truth) {
 	}
 }
 
+// contradicts says that two sources name different countries.
+func (t *tally) contradicts(u tally) bool {
+	if len(t.countries) == 0 || len(u.countries) == 0 {
+		return false
+	}
+	return len(t.countries) != len(u.countries) || slices.ContainsFunc(t.countries, func(c string) bool { return !slices.Contains(u.countries, c) })
+}
+
+// exact rounds a sum, so that the order of its parts does not show.
+func exact(sum float64) float64 { return math.Round(sum*1e6) / 1e6 }
+
 func (t *tally) interval() interval {
 	switch {
 	case t.shares:
-		i := interval{min(t.in, 100), max(100-t.out, 0)}
+		i := interval{min(exact(t.in), 100), max(exact(100-t.out), 0)}
 		if t.yes > 0 { // besides, one whose share nobody states
 			i.lo, i.hi = max(i.lo, trivial), 100
 		}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -60,6 +61,9 @@ func newIndex(p *Policy, c Case) (*index, error) {
 		Case: c, policy: p, facts: map[question][]fact{}, names: map[string][]string{}, review: map[string][]string{},
 		owners: map[ownerKey]truth{}, picked: map[string][]part{},
 	}
+	x.Reports = slices.SortedFunc(slices.Values(c.Reports), func(a, b *doorward.Report) int {
+		return cmp.Or(strings.Compare(a.Subject.Name, b.Subject.Name), strings.Compare(a.Subject.SHA256, b.Subject.SHA256))
+	})
 	for name := range c.Parameters {
 		if err := x.parameter(name); err != nil {
 			return nil, err

@@ -183,7 +183,7 @@ func (r *ruling) because(j judged) (facts []string, text string, changes []strin
 		}
 	}
 	if text == "" {
-		text = "it always applies"
+		text, changes = "it always applies", []string{"another policy: rule " + j.ID + " always applies"}
 	}
 	return facts, text, changes
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,6 +41,11 @@ func (r *ruling) doors(rule *Rule) (found, bool) {
 				maybe = append(maybe, d)
 			}
 		}
+	}
+	for _, list := range [][]*doorward.Door{sure, maybe} {
+		slices.SortFunc(list, func(a, b *doorward.Door) int {
+			return cmp.Or(b.Weight.Rank()-a.Weight.Rank(), strings.Compare(a.ID, b.ID))
+		})
 	}
 	blind := r.blind(c)
 	f := found{truth: truthOf(len(sure) > c.MoreThan, len(sure)+len(maybe) > c.MoreThan || blind != "")}
@@ -122,7 +128,6 @@ const maxNamed = 3
 
 func doorText(sure, maybe []*doorward.Door, note string) string {
 	all := slices.Concat(sure, maybe)
-	slices.SortStableFunc(all, func(a, b *doorward.Door) int { return b.Weight.Rank() - a.Weight.Rank() })
 	var names []string
 	for _, d := range all[:min(len(all), maxNamed)] {
 		names = append(names, fmt.Sprintf("%s (%s)", d.Title, d.Weight))
