@@ -13,10 +13,10 @@ import (
 var BootFirmware = &Detector{
 	Name: "bootfirmware",
 	Doc: "Doors of UEFI firmware and what lies beside it on the flash: test keys and switched-off checks of secure boot, the UEFI shell, booting from the network, " +
-		"scripts built into iPXE, flash descriptors that let the host write the management engine, debugging unlocked by AMD's soft fuses, and programs that the firmware puts into the system (WPBT, Computrace and what works like it).",
+		"scripts built into iPXE, flash descriptors that let the host write the management engine, debugging unlocked by AMD's soft fuses, and programs that the firmware puts into the system (WPBT, Computrace and what works like it), and setup options whose default opens debugging, the flash or the console.",
 	Kinds: []doorward.Kind{doorward.KindKey, doorward.KindDebug, doorward.KindUpdate, doorward.KindPrivilege},
 	Patterns: append(installMarks(),
-		shellMark, httpBootMark, pxeBootMark, setupModeMark, tlsProtocol, ipxeMark, descriptorMark, fusesMark, gbbMark,
+		shellMark, httpBootMark, pxeBootMark, setupModeMark, tlsProtocol, ipxeMark, descriptorMark, fusesMark, gbbMark, englishMark,
 		"DO NOT TRUST", "DO NOT SHIP", "SnakeOil",
 	),
 	Scope: detect.ProductAll,
@@ -60,6 +60,9 @@ func runBootFirmware(ctx context.Context, p *product.Product, out *detect.Sink) 
 		}
 		if f.Has(gbbMark) {
 			b.verifiedBoot(f)
+		}
+		if f.Has(englishMark) && !f.Type.IsText() && !f.Deleted() && inFirmware(f) && f.Size <= 64<<20 {
+			b.setup(f)
 		}
 		if f.Has(ipxeMark) && !f.Type.IsText() && !f.Deleted() {
 			b.ipxe(f)
