@@ -1,14 +1,16 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/attest"
 	"github.com/doorward/doorward/internal/facts"
 	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/internal/report"
@@ -95,10 +97,71 @@ func (in Inputs) read() (policy.Case, error) {
 		c.Facts = append(c.Facts, stated.Facts...)
 		c.Entities = append(c.Entities, stated.Entities...)
 	}
-	for _, f := range append(in.Exceptions, in.Declarations...) {
-		return c, fmt.Errorf("%s: exceptions and signed declarations are not read yet", f.Name)
+	for _, f := range in.Exceptions {
+		x, err := attest.OpenException(f.Bytes)
+		if err != nil {
+			return c, fmt.Errorf("%s: %w", f.Name, err)
+		}
+		c.Exceptions = append(c.Exceptions, *x)
 	}
-	return c, nil
+	var err error
+	c.Signed, err = in.signed()
+	return c, err
+}
+
+// signed says which declarations were signed with which keys. A declaration
+// without a signature says nothing here: the reports have what it declares.
+func (in Inputs) signed() (map[string][]string, error) {
+	keys, err := publicKeys(in.Keys)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]string{}
+	for _, f := range in.Declarations {
+		if !attest.IsEnvelope(f.Bytes) {
+			continue
+		}
+		d, err := attest.OpenDeclaration(f.Bytes, keys)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name, err)
+		}
+		out[d.SHA256] = append(out[d.SHA256], d.Keys...)
+	}
+	return out, nil
+}
+
+// sidecar is what the name of a declaration's signature ends in, if it stands
+// in a file of its own beside the document.
+const sidecar = ".dsse.json"
+
+// readDeclarations reads declarations for a decision: of a document that has its
+// signature beside it, the signed one.
+func readDeclarations(paths []string) ([]File, error) {
+	files, err := readFiles(roleDeclaration, paths)
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range files {
+		if attest.IsEnvelope(f.Bytes) {
+			continue
+		}
+		text, err := os.ReadFile(paths[i] + sidecar)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		var d *attest.Document
+		if err == nil {
+			d, err = attest.OpenDeclaration(text, nil)
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", f.Name+sidecar, err)
+		case !bytes.Equal(d.Text, f.Bytes):
+			return nil, fmt.Errorf("%s signs another document than %s", f.Name+sidecar, f.Name)
+		}
+		files[i] = File{f.Name + sidecar, text}
+	}
+	return files, nil
 }
 
 // list names the files, by role.
@@ -112,8 +175,7 @@ func (in Inputs) list() []doorward.DecisionInput {
 		{roleDeclaration, in.Declarations}, {roleException, in.Exceptions}, {roleKey, in.Keys},
 	} {
 		for _, f := range of.files {
-			sum := sha256.Sum256(f.Bytes)
-			out = append(out, doorward.DecisionInput{Role: of.role, Name: f.Name, SHA256: hex.EncodeToString(sum[:])})
+			out = append(out, doorward.DecisionInput{Role: of.role, Name: f.Name, SHA256: digest(f.Bytes)})
 		}
 	}
 	return out

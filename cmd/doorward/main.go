@@ -45,6 +45,10 @@ type cli struct {
 	Inspect   inspectCmd   `cmd:"" help:"List the doors of a firmware image, package, container image, program or folder."`
 	Compare   compareCmd   `cmd:"" help:"Say what doors, components and files differ between two artifacts."`
 	Declare   declareCmd   `cmd:"" help:"Draft the maker's declaration from a report."`
+	Sign      signCmd      `cmd:"" help:"Sign a decision, a report or a declaration."`
+	Verify    verifyCmd    `cmd:"" help:"Check offline what was signed, and make the decision again of its files."`
+	Exception exceptionCmd `cmd:"" help:"Ask for exceptions to a policy, approve them, list them."`
+	Key       keyCmd       `cmd:"" help:"Make keys to sign with, show whose they are."`
 	Doctor    doctorCmd    `cmd:"" help:"Say what this machine offers, and how an inspection is confined."`
 	Detectors detectorsCmd `cmd:"" help:"List every detector, what it looks for and what it needs."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

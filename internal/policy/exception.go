@@ -15,6 +15,7 @@ const (
 	exceptionUnmatched = "unmatched" // it holds, and covers nothing that is there
 	exceptionExpired   = "expired"
 	exceptionRefused   = "refused" // it does not hold here
+	ExceptionHolds     = "holds"   // as far as can be told without a product
 )
 
 // exceptions are those that hold for a case at a level, and what they covered.
@@ -45,6 +46,27 @@ func (x *index) newExceptions(level string) *exceptions {
 	return e
 }
 
+// JudgeException says whether an exception holds on a day for the product and
+// the level that it was made for. Without a policy that is not known: then only
+// what it says itself is judged.
+func JudgeException(p *Policy, e *doorward.Exception, at Date) (state, why string) {
+	x := &index{Case: Case{At: at}, policy: p}
+	for _, sum := range e.Products {
+		x.Reports = append(x.Reports, &doorward.Report{Subject: doorward.Subject{SHA256: sum}})
+	}
+	if p == nil {
+		if state, why = x.judgeTime(e, &ExceptionRules{}); state == exceptionUnmatched {
+			state, why = judgeKeys(e)
+		}
+	} else {
+		state, why = x.judge(e, e.Level)
+	}
+	if state == exceptionUnmatched {
+		return ExceptionHolds, ""
+	}
+	return state, why
+}
+
 // judge says whether an exception holds; if so it is unmatched until a finding
 // uses it.
 func (x *index) judge(e *doorward.Exception, level string) (state, why string) {
@@ -58,16 +80,28 @@ func (x *index) judge(e *doorward.Exception, level string) (state, why string) {
 		return exceptionRefused, "it was made for level " + e.Level
 	case !x.sameProduct(e.Products):
 		return exceptionRefused, "it was made for another product, or another version of it"
-	case e.Requester == "" || e.Approver == "":
-		return exceptionRefused, "it needs two signatures, of who asks for it and of who approves it"
-	case e.Requester == e.Approver:
-		return exceptionRefused, "one key can't both ask for an exception and approve it"
+	}
+	if state, why := judgeKeys(e); state != exceptionUnmatched {
+		return state, why
+	}
+	switch {
 	case x.policy.Keys == nil || !slices.Contains(x.policy.Keys.Approvers, e.Approver):
 		return exceptionRefused, "the policy does not name its approver"
 	case len(x.policy.Keys.Requesters) > 0 && !slices.Contains(x.policy.Keys.Requesters, e.Requester):
 		return exceptionRefused, "the policy does not name its requester"
 	}
 	return x.judgeTime(e, rules)
+}
+
+// judgeKeys asks for two signatures by two keys.
+func judgeKeys(e *doorward.Exception) (state, why string) {
+	switch {
+	case e.Requester == "" || e.Approver == "":
+		return exceptionRefused, "it needs two signatures, of who asks for it and of who approves it"
+	case e.Requester == e.Approver:
+		return exceptionRefused, "one key can't both ask for an exception and approve it"
+	}
+	return exceptionUnmatched, ""
 }
 
 func (x *index) judgeTime(e *doorward.Exception, rules *ExceptionRules) (state, why string) {

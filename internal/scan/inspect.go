@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/attest"
 	"github.com/doorward/doorward/internal/cache"
 	"github.com/doorward/doorward/internal/declare"
 	"github.com/doorward/doorward/internal/detect"
@@ -158,7 +159,15 @@ func readDeclarations(files []string) ([]*doorward.Declaration, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the declaration %s can't be read: %w", file, cause(err))
 		}
-		d, err := declare.Read(filepath.Base(file), text)
+		name := filepath.Base(file)
+		if attest.IsEnvelope(text) { // signed: whom to trust is a matter of policy
+			signed, err := attest.OpenDeclaration(text, nil)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			text = signed.Text
+		}
+		d, err := declare.Read(name, text)
 		if err != nil {
 			return nil, err
 		}
