@@ -16,8 +16,8 @@ import (
 // DOC/Methods.txt of the LZMA SDK.
 var SevenZip = &unpack.Reader{
 	Name:    "7z",
-	Doc:     "7z archives, solid or not, with packed headers: LZMA, LZMA2, bzip2, deflate, deflate64, stored; the filters BCJ, BCJ2, delta, swap, and those for ARM, Thumb, ARM64, PowerPC, SPARC, IA-64 and RISC-V.",
-	Limits:  "PPMd is not read. AES is reported as encrypted; archives in several volumes are read as far as the first reaches.",
+	Doc:     "7z archives, solid or not, with packed headers: LZMA, LZMA2, PPMd, bzip2, deflate, deflate64, stored; the filters BCJ, BCJ2, delta, swap, and those for ARM, Thumb, ARM64, PowerPC, SPARC, IA-64 and RISC-V.",
+	Limits:  "AES is reported as encrypted; archives in several volumes are read as far as the first reaches.",
 	Checked: "7z 26.02 with option sets for every method and filter that it packs; random trees",
 	Magics:  []unpack.Magic{{At: 0, Bytes: sevenMagic}},
 	Carve:   true,

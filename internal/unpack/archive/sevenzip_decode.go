@@ -10,6 +10,7 @@ import (
 	"github.com/doorward/doorward/internal/unpack"
 	"github.com/doorward/doorward/internal/unpack/deflate64"
 	"github.com/doorward/doorward/internal/unpack/lzma"
+	"github.com/doorward/doorward/internal/unpack/ppmd"
 	"github.com/klauspost/compress/flate"
 )
 
@@ -26,6 +27,7 @@ const (
 	sevenDeflate   = 0x040108
 	sevenDeflate64 = 0x040109
 	sevenBzip2     = 0x040202
+	sevenPPMd      = 0x030401
 	sevenAES       = 0x06f10701
 )
 
@@ -41,7 +43,7 @@ func (f *sevenFolderInfo) supported() error {
 		switch c.method {
 		case sevenAES:
 			return unpack.ErrEncrypted
-		case sevenCopy, sevenLZMA, sevenLZMA2, sevenBCJ2, sevenDeflate, sevenDeflate64, sevenBzip2, sevenSwap2, sevenSwap4:
+		case sevenCopy, sevenLZMA, sevenLZMA2, sevenBCJ2, sevenDeflate, sevenDeflate64, sevenBzip2, sevenPPMd, sevenSwap2, sevenSwap4:
 		default:
 			if sevenFilters[c.method] == 0 {
 				return fmt.Errorf("%w method %x", unpack.ErrUnsupported, c.method)
@@ -140,7 +142,24 @@ func (d *sevenDecoder) output(i int) ([]byte, error) {
 		}
 		return src[:size], nil
 	}
+	if c.method == sevenPPMd {
+		return sevenDecodePPMd(d.in, c, src, size)
+	}
 	return sevenDecode(c, src, size)
+}
+
+// sevenDecodePPMd decodes PPMd, whose model may take more memory than the content.
+func sevenDecodePPMd(in *unpack.Input, c *sevenCoder, src []byte, size int64) ([]byte, error) {
+	if len(c.props) < 5 {
+		return nil, errSeven
+	}
+	memory := binary.LittleEndian.Uint32(c.props[1:])
+	if int64(memory) > in.Budget.Limits.Memory {
+		return nil, fmt.Errorf("%w: the model takes %d bytes of memory", unpack.ErrLimit, memory)
+	}
+	dst := make([]byte, size)
+	n, err := ppmd.Decode7z(dst, src, int(c.props[0]), memory)
+	return dst[:n], err
 }
 
 func unfilter(c *sevenCoder, id uint64, b []byte) error {
