@@ -12,6 +12,7 @@ var List = []*unpack.Reader{
 	RPM,
 	SevenZip,
 	Cab,
+	Rar,
 	Zip,
 }
 

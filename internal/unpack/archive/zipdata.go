@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/crc32"
 	"io"
 	"sync"
@@ -81,22 +82,27 @@ func (m *zipMember) content(packed unpack.Bytes) unpack.Bytes {
 			return io.NewSectionReader(packed, 0, packed.Size()), nil
 		}
 	}
-	return &packedFile{size: m.unpacked, crc: m.crc, open: func() (io.Reader, error) { return decode(packed, m.unpacked) }}
+	return &packedFile{size: m.unpacked, hash: newCRC32, want: bigEndian32(m.crc), open: func() (io.Reader, error) { return decode(packed, m.unpacked) }}
 }
 
 // packedFile is a file in a stream that can be decoded from its start only. It
 // keeps its place, so that reading from front to back decodes once, and checks
-// the content's CRC-32 when it has read all of it in a row.
+// the content's digest, if there is one, when it has read all of it in a row.
 type packedFile struct {
 	size int64
-	crc  uint32
+	hash func() hash.Hash
+	want []byte
 	open func() (io.Reader, error)
 
 	mu  sync.Mutex
 	r   io.Reader
 	at  int64
-	sum uint32
+	sum hash.Hash
 }
+
+func newCRC32() hash.Hash { return crc32.NewIEEE() }
+
+func bigEndian32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
 
 // Size implements Bytes.
 func (f *packedFile) Size() int64 { return f.size }
@@ -112,7 +118,10 @@ func (f *packedFile) ReadAt(p []byte, off int64) (n int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.r == nil || f.at > off {
-		f.at, f.sum = 0, 0
+		f.at, f.sum = 0, nil
+		if f.hash != nil {
+			f.sum = f.hash()
+		}
 		if f.r, err = f.open(); err != nil {
 			f.r = nil
 			return 0, err
@@ -137,7 +146,9 @@ func (f *packedFile) ReadAt(p []byte, off int64) (n int, err error) {
 
 func (f *packedFile) read(p []byte) (int, error) {
 	n, err := io.ReadFull(f.r, p)
-	f.sum = crc32.Update(f.sum, crc32.IEEETable, p[:n])
+	if f.sum != nil {
+		f.sum.Write(p[:n])
+	}
 	f.at += int64(n)
 	if err == io.EOF && len(p) > 0 {
 		err = io.ErrUnexpectedEOF
@@ -170,7 +181,7 @@ func (f *packedFile) end() error {
 		return unpack.ErrTooMuch
 	case err != io.EOF:
 		return err
-	case f.sum != f.crc:
+	case f.sum != nil && !bytes.Equal(f.sum.Sum(nil), f.want):
 		return unpack.ErrChecksum
 	}
 	return nil

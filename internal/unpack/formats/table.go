@@ -30,7 +30,7 @@ Reported as unread, with place and size, wherever they occur:
 
 - disks of virtual machines that change another file; VMDK's seSparse extents
 - file systems: HFS, APFS, JFS, ReiserFS; ext journals are not replayed
-- archives and installers: rar, dmg, xar, Inno Setup, InstallShield, Flatpak
+- archives and installers: dmg, xar, Inno Setup, InstallShield, Flatpak
 - raw NAND dumps with their spare area
 - encrypted parts, whoever has the key: there is no --key yet
 `

@@ -125,6 +125,9 @@ func (m *Model) Start(order int, size uint32) {
 	m.restart()
 }
 
+// Stop ends the model; its memory is used by the next one.
+func (m *Model) Stop() { m.started, m.minCtx = false, 0 }
+
 // Started says that there is a model to go on with.
 func (m *Model) Started() bool { return m.started }
 
