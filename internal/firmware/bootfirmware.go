@@ -16,7 +16,7 @@ var BootFirmware = &Detector{
 		"scripts built into iPXE, flash descriptors that let the host write the management engine, debugging unlocked by AMD's soft fuses, and programs that the firmware puts into the system (WPBT, Computrace and what works like it), and setup options whose default opens debugging, the flash or the console.",
 	Kinds: []doorward.Kind{doorward.KindKey, doorward.KindDebug, doorward.KindUpdate, doorward.KindPrivilege},
 	Patterns: append(installMarks(),
-		shellMark, httpBootMark, pxeBootMark, setupModeMark, tlsProtocol, ipxeMark, descriptorMark, fusesMark, gbbMark, englishMark,
+		shellMark, httpBootMark, pxeBootMark, setupModeMark, tlsProtocol, ipxeMark, descriptorMark, fusesMark, gbbMark, englishMark, ipxeSite, ipxePrompt,
 		"DO NOT TRUST", "DO NOT SHIP", "SnakeOil",
 	),
 	Scope: detect.ProductAll,
@@ -48,6 +48,7 @@ func runBootFirmware(ctx context.Context, p *product.Product, out *detect.Sink) 
 	b.shell()
 	b.network()
 	b.installs()
+	scripted := map[*product.File]bool{}
 	for _, f := range p.Files {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -65,9 +66,12 @@ func runBootFirmware(ctx context.Context, p *product.Product, out *detect.Sink) 
 			b.setup(f)
 		}
 		if f.Has(ipxeMark) && !f.Type.IsText() && !f.Deleted() {
-			b.ipxe(f)
+			if b.ipxe(f) {
+				scripted[f] = true
+			}
 		}
 	}
+	b.ipxeItself(scripted)
 	return nil
 }
 

@@ -14,11 +14,53 @@ import (
 // URL names.
 var ipxeFetch = regexp.MustCompile(`^\s*(?:[:\w]+\s+)?(chain|kernel|imgfetch|module|initrd|boot|sanboot|imgexec)\s(?:.*\s)?((?:https?|tftp|ftp|nfs|iscsi):[^\s|&]+)`)
 
-const maxIPXEScript = 64 << 10
+const (
+	maxIPXEScript = 64 << 10
+	ipxeSite      = "http://ipxe.org" // every iPXE shows it, packed ones in their unpacked head
+	ipxePrompt    = "Press Ctrl-B "
+)
+
+// ipxeItself finds iPXE in the firmware: it boots what DHCP names, and a key opens
+// its shell. scripted are the files with a script of their own.
+func (b *bootFirmware) ipxeItself(scripted map[*product.File]bool) {
+	var boots, prompts []*product.File
+	efi := false
+	for _, f := range b.product.Files {
+		if !f.Has(ipxeSite) || f.Type.IsText() || !inFirmware(f) {
+			continue
+		}
+		if !scripted[f] {
+			boots = append(boots, f)
+			efi = efi || f.Type.Executable()
+		}
+		if f.Has(ipxePrompt) {
+			prompts = append(prompts, f)
+		}
+	}
+	b.out.Looked(doorward.KindUpdate, len(boots), "iPXE")
+	if len(boots) > 0 {
+		hidden, note := doorward.Open, "iPXE boots what the network's DHCP server names, and nothing checks it"
+		if efi {
+			hidden, note = doorward.Checked, "iPXE boots what the network's DHCP server names; assumes that the board's secure boot is switched on and checks it"
+		}
+		d := doorward.Door{
+			Kind: doorward.KindUpdate, Title: "iPXE boots from the network", Reach: doorward.Adjacent, Stages: []doorward.Stage{doorward.Signal, doorward.Access}, Certainty: doorward.Likely,
+			Weight: doorward.Weigh(doorward.Change, doorward.Adjacent, hidden, true), References: []string{"CWE-494"},
+			Detail: doorward.Detail{"what": "network-boot", "protocol": "ipxe", "signed": map[bool]string{true: "unknown", false: "false"}[efi]},
+			Check:  "Watch the network while the product starts with nothing to boot from: it asks by DHCP and fetches what the answer names.",
+		}
+		b.out.Door(placed(d, boots, ipxeSite, "iPXE", note))
+	}
+	if len(prompts) > 0 {
+		d := debugDoor("boot-shell", "a key opens the shell of iPXE", doorward.Physical, doorward.Open)
+		d.Check = "Press Ctrl-B while iPXE starts: its command line loads and starts whatever it is told."
+		b.out.Door(placed(d, prompts, ipxePrompt, strings.TrimSpace(ipxePrompt), "its shell fetches and starts what is typed"))
+	}
+}
 
 // ipxe finds scripts that are built into iPXE and boot from a place that is
 // fixed. The mark alone stands in every iPXE: it tells scripts by it.
-func (b *bootFirmware) ipxe(f *product.File) {
+func (b *bootFirmware) ipxe(f *product.File) bool {
 	all := f.Bytes()
 	for _, at := range f.Hits(ipxeMark) {
 		script := all[at:min(at+maxIPXEScript, int64(len(all)))]
@@ -26,9 +68,10 @@ func (b *bootFirmware) ipxe(f *product.File) {
 			script = script[:end]
 		}
 		if b.ipxeScript(f, at, string(script)) {
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // ipxeScript reports the first place that a script boots from.

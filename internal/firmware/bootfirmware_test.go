@@ -45,6 +45,22 @@ func doorsOfModules(t *testing.T, modules map[string]string) []string {
 	return lines(r.Doors, "what")
 }
 
+// TestIPXE: a ROM of iPXE boots from the network, and a key opens its shell; with
+// a script of its own it boots what that names.
+func TestIPXE(t *testing.T) {
+	for text, want := range map[string]string{
+		"http://ipxe.org\x00Press Ctrl-B for the iPXE command line...": "debug medium what=boot-shell, update low what=network-boot",
+		"http://ipxe.org\x00": "update low what=network-boot",
+		"http://ipxe.org\x00#!ipxe\nchain http://boot.maker.com/x\n\x00": "update critical what=network-boot",
+	} {
+		got := doorsOfModules(t, map[string]string{"A a.efi": mkPE(11, text)})
+		slices.Sort(got)
+		if s := strings.Join(got, ", "); s != want {
+			t.Errorf("%q: %s", text, s)
+		}
+	}
+}
+
 // TestInstalls: firmware that puts programs into the system, and what looks like it.
 func TestInstalls(t *testing.T) {
 	wide := func(s string) string { return utf16(s) + "\x00\x00" }
