@@ -14,6 +14,11 @@ var List = []*unpack.Reader{
 	YAFFS,
 }
 
+// First are the readers of what hides all else: tried before any other.
+var First = []*unpack.Reader{
+	NAND,
+}
+
 // Last is the readers without a magic, tried on what no other opened.
 var Last = []*unpack.Reader{
 	YAFFSRaw,

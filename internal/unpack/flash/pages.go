@@ -75,19 +75,50 @@ func erasedCode(c [3]byte) bool { return c == [3]byte{0xff, 0xff, 0xff} }
 // content is no error: not every writer makes codes.
 func (l *eccLayout) check(page, spare []byte) (fixed int, bad bool) {
 	for i := range l.steps() {
-		p := l.places(i)
-		stored := [3]byte{spare[p[0]], spare[p[1]], spare[p[2]]}
+		stored := l.stored(spare, i)
 		if erasedCode(stored) {
 			continue
 		}
 		n := l.code.correct(page[i*hammingStep:(i+1)*hammingStep], stored[:])
-		if n < 0 {
-			bad = true
-		} else {
-			fixed += n
-		}
+		fixed += max(0, n)
+		bad = bad || n < 0
 	}
 	return fixed, bad
+}
+
+// checkAll does the same where all pages are known to have codes: what looks
+// unwritten is the code of zeros, say, unless it makes no sense.
+func (l *eccLayout) checkAll(page, spare []byte) (fixed int, bad bool) {
+	coded := false
+	for i := range l.steps() {
+		coded = coded || !erasedCode(l.stored(spare, i))
+	}
+	if coded {
+		return l.steadily(page, spare)
+	}
+	before := bytes.Clone(page)
+	if fixed, bad = l.steadily(page, spare); bad {
+		copy(page, before)
+		return 0, false
+	}
+	return fixed, false
+}
+
+// steadily corrects every step.
+func (l *eccLayout) steadily(page, spare []byte) (fixed int, bad bool) {
+	for i := range l.steps() {
+		stored := l.stored(spare, i)
+		n := l.code.correct(page[i*hammingStep:(i+1)*hammingStep], stored[:])
+		fixed += max(0, n)
+		bad = bad || n < 0
+	}
+	return fixed, bad
+}
+
+// stored is a step's code as it was read.
+func (l *eccLayout) stored(spare []byte, step int) [3]byte {
+	p := l.places(step)
+	return [3]byte{spare[p[0]], spare[p[1]], spare[p[2]]}
 }
 
 // fits counts the steps of a page whose code is right, or off by a bit, which
@@ -95,8 +126,7 @@ func (l *eccLayout) check(page, spare []byte) (fixed int, bad bool) {
 // prove nothing.
 func (l *eccLayout) fits(page, spare []byte) (good, wrong int) {
 	for i := range l.steps() {
-		p := l.places(i)
-		stored := [3]byte{spare[p[0]], spare[p[1]], spare[p[2]]}
+		stored := l.stored(spare, i)
 		step := page[i*hammingStep : (i+1)*hammingStep]
 		switch {
 		case uniform(step):

@@ -20,6 +20,7 @@ import (
 
 // All is every reader of every family.
 var All = slices.Concat(
+	flash.First, // without a magic, but its pages would spoil whatever is found in them
 	vendor.List, // what they open begins as what they hold: TRX, uImage, text
 	boot.List,
 	flash.List,
