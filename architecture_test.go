@@ -59,6 +59,7 @@ var mayImport = map[string][]string{
 	"internal/reconcile":               {},
 	"internal/compare":                 {},
 	"internal/policy":                  {},
+	"internal/policy/packs":            {"internal/policy"},
 	"internal/attest":                  {},
 	"internal/declare":                 {},
 	"internal/report":                  {},

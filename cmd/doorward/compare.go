@@ -53,7 +53,7 @@ func (c *compareCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	switch {
-	case compare.Fails(result, doorward.Weight(c.FailOn)):
+	case compare.Fails(result, c.failOn()):
 		return status(exitUndeclared)
 	case scan.Partly(reference, c.Strict) || scan.Partly(received, c.Strict):
 		return status(exitPartly)

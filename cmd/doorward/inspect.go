@@ -11,6 +11,7 @@ import (
 
 	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/cache"
+	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/internal/report"
 	"github.com/doorward/doorward/internal/scan"
 	"github.com/doorward/doorward/internal/unpack"
@@ -20,10 +21,18 @@ import (
 type outputFlags struct {
 	Format      string `help:"text, json, sarif, html or cyclonedx." enum:"text,json,sarif,html,cyclonedx" default:"text" short:"f"`
 	Output      string `help:"Write the report to FILE." short:"o" placeholder:"FILE"`
-	FailOn      string `help:"Exit with 1 from this weight of an undeclared door on: critical, high, medium, low or never." enum:"critical,high,medium,low,never" default:"high"`
+	FailOn      string `help:"Exit with 1 from this weight of an undeclared door on: critical, high (the default), medium, low or never." enum:"critical,high,medium,low,never," default:""`
 	Strict      bool   `help:"Exit with 3 if anything at all is unread."`
 	ShowSecrets bool   `help:"Do not mask passwords, keys and tokens."`
 	NoTimes     bool   `help:"Leave out how long things took, so that equal input gives equal bytes."`
+}
+
+// failOn is the weight that --fail-on names, or its default.
+func (o *outputFlags) failOn() doorward.Weight {
+	if o.FailOn == "" {
+		return doorward.High
+	}
+	return doorward.Weight(o.FailOn)
 }
 
 // limitFlags bound the work on one artifact.
@@ -74,6 +83,7 @@ type inspectCmd struct {
 	outputFlags
 	declareFlags
 	limitFlags
+	policyFlags
 }
 
 // Help is shown below the flags.
@@ -100,6 +110,10 @@ func (c *inspectCmd) Run(ctx context.Context, s *streams) error {
 	if len(paths) > 1 && c.Format != "text" && c.Format != "json" {
 		return fmt.Errorf("%s holds one product: inspect the %d one by one, or as text or json", c.Format, len(paths))
 	}
+	rules, err := c.rules(opt.At)
+	if err != nil {
+		return err
+	}
 	opt.ShowSecrets = c.ShowSecrets
 	cacheDir := c.openCache(s, &opt)
 	c.confine(s, c.outputFlags, c.declareFlags, cacheDir, paths...)
@@ -118,10 +132,14 @@ func (c *inspectCmd) Run(ctx context.Context, s *streams) error {
 			table.failed(path)
 			continue
 		}
+		code, err := c.status(r, rules)
+		if err != nil {
+			return err
+		}
 		if err := c.render(s, out, r); err != nil {
 			return err
 		}
-		table.add(r, scan.Status(r, doorward.Weight(c.FailOn), c.Strict))
+		table.add(r, code)
 	}
 	if len(paths) > 1 && c.Format == "text" {
 		table.write(out)
@@ -133,6 +151,56 @@ func (c *inspectCmd) Run(ctx context.Context, s *streams) error {
 		return status(table.worst)
 	}
 	return nil
+}
+
+// rules reads the policy, before the process gives up reading files; nil if
+// there is none.
+func (c *inspectCmd) rules(at time.Time) (*Inputs, error) {
+	switch {
+	case c.Policy == "" && len(c.Level) == 0:
+		return nil, nil
+	case c.Policy == "" || len(c.Level) != 1:
+		return nil, fmt.Errorf("a decision needs a policy and one level: --policy FILE --level NAME (doorward decide takes several)")
+	}
+	in, err := c.policyFlags.read()
+	if err != nil {
+		return nil, err
+	}
+	p, err := policy.Load(in.Policy.Name, in.Policy.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.RulesAt(c.Level[0]); err != nil {
+		return nil, err
+	}
+	in.At = at.Format(time.DateOnly)
+	return &in, nil
+}
+
+// status decides, if there is a policy, and gives the exit status: with a policy
+// that of the decision, and --fail-on acts only if it is given.
+func (c *inspectCmd) status(r *doorward.Report, rules *Inputs) (int, error) {
+	if rules == nil {
+		return scan.Status(r, c.failOn(), c.Strict), nil
+	}
+	in, text := *rules, new(bytes.Buffer)
+	if err := report.WriteJSON(text, r); err != nil {
+		return exitFailed, err
+	}
+	in.Reports = []File{{r.Subject.Name + ".json", text.Bytes()}}
+	decisions, err := c.policyFlags.decide(in)
+	if err != nil {
+		return exitFailed, err
+	}
+	r.Decision = decisions[0]
+	code := exitClean
+	if end, ok := decisionStatus(decisions).(status); ok {
+		code = int(end)
+	}
+	if c.FailOn != "" && report.Fails(r, c.failOn()) {
+		code = worse(code, exitUndeclared)
+	}
+	return code, nil
 }
 
 // openCache lets the inspection use the user's cache and returns its folder. Who

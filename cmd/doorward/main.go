@@ -49,6 +49,8 @@ type cli struct {
 	Verify    verifyCmd    `cmd:"" help:"Check offline what was signed, and make the decision again of its files."`
 	Exception exceptionCmd `cmd:"" help:"Ask for exceptions to a policy, approve them, list them."`
 	Key       keyCmd       `cmd:"" help:"Make keys to sign with, show whose they are."`
+	Decide    decideCmd    `cmd:"" help:"Say by an organisation's rules at which data levels a product may be used."`
+	Policy    policyCmd    `cmd:"" help:"Check, test, list and show policies."`
 	Doctor    doctorCmd    `cmd:"" help:"Say what this machine offers, and how an inspection is confined."`
 	Detectors detectorsCmd `cmd:"" help:"List every detector, what it looks for and what it needs."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

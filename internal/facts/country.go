@@ -62,7 +62,16 @@ func Country(text string) string {
 // KnownCountry says that a code is one of ISO 3166-1 alpha-2, or the code for a
 // country that is not known.
 func KnownCountry(code string) bool {
-	return code == doorward.UnknownCountry || countryData().names[code] != ""
+	return countryData().names[code] != "" || userAssigned(code)
+}
+
+// userAssigned says that ISO 3166-1 leaves a code to its users: AA, QM to QZ, XA
+// to XZ, and ZZ, which stands for "not known".
+func userAssigned(code string) bool {
+	if len(code) != 2 {
+		return false
+	}
+	return code == "AA" || code == doorward.UnknownCountry || code[0] == 'Q' && code[1] >= 'M' && code[1] <= 'Z' || code[0] == 'X' && code[1] >= 'A' && code[1] <= 'Z'
 }
 
 // CountryName is the usual English name of a country; the code itself if there

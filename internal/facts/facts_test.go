@@ -49,7 +49,7 @@ func TestRefusesWithTheReason(t *testing.T) {
 		{`"axis": "legal-seat"`, `"axis": "design"`, "the subject is an entity"},
 		{`"axis": "assembly"`, `"axis": "legal-seat"`, `write the subject as "entity:NAME"`},
 		{`"country": "NL"`, `"country": "NLD"`, "write NL"},
-		{`"country": "NL"`, `"country": "QQ"`, "no code"},
+		{`"country": "NL"`, `"country": "YY"`, "no code"},
 		{`"country": "NL"`, `"stage": "design"`, "stage"},
 		{`"country": "NL", "basis"`, `"basis"`, "neither country nor entity"},
 		{`"class": "measured"`, `"class": "certain"`, "class \"certain\""},
@@ -116,7 +116,7 @@ func TestOnlyEqualNamesJoin(t *testing.T) {
 func TestCountries(t *testing.T) {
 	for text, want := range map[string]string{
 		"DE": "DE", "deu": "DE", "Germany": "DE", "USA": "US", "U.S.A.": "US", "United States": "US", "the Netherlands": "NL", "Korea, Republic of": "KR",
-		"US-CA": "US", "Taiwan": "TW", "ZZ": "ZZ", "Atlantis": "", "": "", "QQ": "", "Côte d'Ivoire": "CI",
+		"US-CA": "US", "Taiwan": "TW", "ZZ": "ZZ", "Atlantis": "", "": "", "QQ": "QQ", "QA": "QA", "Côte d'Ivoire": "CI",
 	} {
 		if got := Country(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)

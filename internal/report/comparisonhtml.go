@@ -16,7 +16,7 @@ const maxTableFiles = 2000
 func compareHTML(w io.Writer, c *doorward.Comparison) error {
 	r := asReport(c)
 	p := &page{
-		Version: plain(c.Tool.Version), Name: plain(firstOf(c.Received.Name, "received") + " against " + firstOf(c.Reference.Name, "reference")), Kind: "comparison",
+		Version: plain(c.Tool.Version), Name: plain(firstOf(c.Received.Name, "received") + " against " + firstOf(c.Reference.Name, "reference")), Kind: "comparison", HasDoors: true,
 		Says: plain(subjectSays(c.Received)), Facts: append(subjectFacts(r), "reference: SHA-256 "+plain(c.Reference.SHA256)),
 	}
 	for _, weight := range doorward.Weights {

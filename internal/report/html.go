@@ -39,7 +39,8 @@ type page struct {
 	Contradicts string
 	Weights     []filter
 	Warnings    []string
-	Decision    *doorward.Decision
+	Decisions   []decisionView // one a level
+	HasDoors    bool           // it is about a report, not about decisions alone
 	Map         *mapView
 	Filters     [][]filter
 	Groups      []group
@@ -99,10 +100,14 @@ func pageOf(r *doorward.Report) *page {
 	s := r.Subject
 	p := &page{
 		Version: plain(r.Tool.Version), Name: plain(firstOf(s.Name, "no name")), Kind: plain(s.Kind), Says: plain(subjectSays(s)),
-		Count: r.Summary.Undeclared, Next: nextSteps(r), Decision: plainDecision(r.Decision),
+		Count: r.Summary.Undeclared, Next: nextSteps(r),
+	}
+	if r.Decision != nil {
+		p.Decisions = []decisionView{viewDecision(r.Decision, About{Reports: []*doorward.Report{r}})}
 	}
 	p.Facts = subjectFacts(r)
 	p.verdict(r)
+	p.HasDoors = true
 	parts := newPartFinder(r)
 	p.Map = parts.view(r)
 	p.doors(r, parts)
@@ -159,20 +164,6 @@ func (p *page) verdict(r *doorward.Report) {
 			p.Warnings = append(p.Warnings, plain(fmt.Sprintf("The detector %s did not finish and may have missed doors (%s).", d.Name, d.Error)))
 		}
 	}
-}
-
-func plainDecision(d *doorward.Decision) *doorward.Decision {
-	if d == nil {
-		return nil
-	}
-	c := doorward.Decision{Level: plain(d.Level), Result: doorward.Result(plain(string(d.Result)))}
-	for _, r := range d.Reasons {
-		c.Reasons = append(c.Reasons, doorward.Reason{Rule: plain(r.Rule), Text: plain(r.Text)})
-	}
-	for _, s := range d.WouldChange {
-		c.WouldChange = append(c.WouldChange, plain(s))
-	}
-	return &c
 }
 
 // filters are the chips by which doors can be chosen, those of each field that

@@ -45,9 +45,7 @@ func complete(r *doorward.Report) *doorward.Report {
 		}
 	}
 	if r.Decision != nil {
-		d := *r.Decision
-		d.Reasons, d.WouldChange = some(d.Reasons), some(d.WouldChange)
-		c.Decision = &d
+		c.Decision = completeDecision(r.Decision)
 	}
 	return &c
 }

@@ -17,6 +17,9 @@ const fullUpTo = 12
 func writeText(w io.Writer, r *doorward.Report, opt Options) error {
 	t := &text{width: opt.width(), color: opt.Color}
 	t.head(r)
+	t.decision(r.Decision, About{Reports: []*doorward.Report{r}})
+	t.line("")
+	t.verdict(r)
 	t.undeclared(r)
 	t.declared(r)
 	t.alterations(r)
@@ -24,7 +27,6 @@ func writeText(w io.Writer, r *doorward.Report, opt Options) error {
 	t.coverage(r)
 	t.claims(r)
 	t.detectors(r)
-	t.decision(r)
 	t.next(r)
 	_, err := io.WriteString(w, t.b.String())
 	return err
@@ -69,8 +71,10 @@ func (t *text) title(s string) {
 }
 
 // item writes a labelled text, wrapped, with lines after the first below it.
-func (t *text) item(indent int, label, s string) {
-	const labelWidth = 9
+func (t *text) item(indent int, label, s string) { t.labelled(indent, 9, label, s) }
+
+// labelled is item with labels of another width, in columns.
+func (t *text) labelled(indent, labelWidth int, label, s string) {
 	first := strings.Repeat(" ", indent) + pad(label, labelWidth)
 	rest := strings.Repeat(" ", indent+labelWidth)
 	for i, l := range wrap(s, t.width-indent-labelWidth) {
@@ -97,8 +101,6 @@ func (t *text) head(r *doorward.Report) {
 	if says := subjectSays(s); says != "" {
 		t.line("%s", cut("it says that it is "+plain(says), t.width))
 	}
-	t.line("")
-	t.verdict(r)
 }
 
 // subjectSays is what the artifact says of itself.
@@ -259,18 +261,5 @@ func (t *text) detectors(r *doorward.Report) {
 		for _, l := range wrap(fmt.Sprintf("The detector %s did not finish (%s): %s", plain(d.Name), plain(d.Status), plain(d.Error)), t.width) {
 			t.line("%s", t.in("bad", l))
 		}
-	}
-}
-
-func (t *text) decision(r *doorward.Report) {
-	if r.Decision == nil {
-		return
-	}
-	t.title(fmt.Sprintf("DECISION for level %s: %s", plain(r.Decision.Level), plain(string(r.Decision.Result))))
-	for _, reason := range r.Decision.Reasons {
-		t.item(2, plain(reason.Rule), plain(reason.Text))
-	}
-	for _, s := range r.Decision.WouldChange {
-		t.item(2, "to change", plain(s))
 	}
 }
