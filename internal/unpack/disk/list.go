@@ -2,6 +2,9 @@ package disk
 
 import "github.com/doorward/doorward/internal/unpack"
 
+// First holds those that are known by their end.
+var First = []*unpack.Reader{VHDFixed}
+
 // List holds the readers of this package, in the order in which they are tried
 // where several could open the same bytes.
 var List = []*unpack.Reader{
@@ -20,9 +23,9 @@ var List = []*unpack.Reader{
 	VHDX,
 	Parallels,
 	QED,
-	VHDFixed, // before what the disk in it holds
 	ExFAT,
 	FAT, // before MBR: its boot sector ends like one
+	APM,
 	GPT, // before MBR, which protects it
 	MBR,
 }

@@ -21,6 +21,8 @@ import (
 // All is every reader of every family.
 var All = slices.Concat(
 	flash.First, // without a magic, but its pages would spoil whatever is found in them
+	disk.First,  // known by their end: what they begin with is what they hold
+	volume.First,
 	vendor.List, // what they open begins as what they hold: TRX, uImage, text
 	boot.List,
 	flash.List,

@@ -2,6 +2,9 @@ package volume
 
 import "github.com/doorward/doorward/internal/unpack"
 
+// First holds those that are known by their end.
+var First = []*unpack.Reader{DMG}
+
 // List holds the readers of this package, in the order in which they are tried.
 var List = []*unpack.Reader{
 	ISO9660, // before UDF and partition tables, which it may be too
@@ -9,5 +12,6 @@ var List = []*unpack.Reader{
 	NTFS,
 	HFSPlus,
 	BitLocker,
+	DMGEncrypted,
 	Zisofs,
 }
