@@ -88,6 +88,9 @@ func toSignAgain(text []byte) ([]*attest.Envelope, error) {
 			return nil, err
 		}
 	}
+	if !bytes.Equal(attest.Write(list...), text) {
+		return nil, errors.New("not as doorward sign writes it: it was changed, or another tool signed it")
+	}
 	return list, nil
 }
 

@@ -20,13 +20,31 @@ type Envelope struct {
 	Signatures  []Signature `json:"signatures"`
 }
 
-// Signature is one signature. Neither the id nor the key says whom to trust:
-// the key only lets a reader check the signature, and tell by its fingerprint
-// whose it is. Other tools leave it out, and pass over it.
+// Signature is one signature. The key does not say whom to trust: it only lets a
+// reader check the signature, and tell by its fingerprint whose it is. Other
+// tools leave it out, and pass over it; some pass over signatures whose id is
+// not one that they make themselves, so that Doorward leaves that empty.
 type Signature struct {
-	KeyID     string `json:"keyid"` // the fingerprint, if Doorward signed
+	KeyID     string `json:"keyid"`
 	Sig       octets `json:"sig"`
 	PublicKey octets `json:"publicKey,omitempty"` // SubjectPublicKeyInfo
+}
+
+// UnmarshalJSON takes no key that it does not know, so that a damaged name does
+// not turn a signature with a key into one without.
+func (s *Signature) UnmarshalJSON(text []byte) error {
+	var x struct {
+		KeyID     string          `json:"keyid"`
+		Sig       octets          `json:"sig"`
+		PublicKey octets          `json:"publicKey"`
+		Cert      json.RawMessage `json:"cert"`      // of sigstore
+		Extension json.RawMessage `json:"extension"` // of DSSE 1.1
+	}
+	if err := strict(text, &x); err != nil {
+		return err
+	}
+	*s = Signature{x.KeyID, x.Sig, x.PublicKey}
+	return nil
 }
 
 // octets are bytes in base64: written in the standard form, read in any that
@@ -115,9 +133,12 @@ func Write(list ...*Envelope) []byte {
 
 // Unchanged checks that a file that Doorward signed is as it was written, byte
 // for byte: signatures cover neither white space nor what stands around them.
+// Declarations that other tools signed may be written in any way.
 func Unchanged(list []*Envelope, text []byte) error {
 	ours := slices.ContainsFunc(list, func(e *Envelope) bool {
-		return slices.ContainsFunc(e.Signatures, func(s Signature) bool { return s.PublicKey != nil })
+		return e.PayloadType == InTotoType || slices.ContainsFunc(e.Signatures, func(s Signature) bool {
+			return s.PublicKey != nil
+		})
 	})
 	if ours && !bytes.Equal(Write(list...), text) {
 		return errors.New("the envelope was changed after it was written")
@@ -140,7 +161,7 @@ func compact(x any) []byte {
 // Sign adds a signature.
 func (e *Envelope) Sign(k *PrivateKey) error {
 	for _, s := range e.Signatures {
-		if s.KeyID == k.Fingerprint || bytes.Equal(s.PublicKey, k.der) {
+		if bytes.Equal(s.PublicKey, k.der) {
 			return fmt.Errorf("the key %s has signed this already", k.Fingerprint)
 		}
 	}
@@ -148,7 +169,7 @@ func (e *Envelope) Sign(k *PrivateKey) error {
 	if err != nil {
 		return err
 	}
-	e.Signatures = append(e.Signatures, Signature{KeyID: k.Fingerprint, Sig: sig, PublicKey: k.der})
+	e.Signatures = append(e.Signatures, Signature{Sig: sig, PublicKey: k.der})
 	return nil
 }
 
@@ -179,9 +200,9 @@ func (s *Signature) signer(message []byte, given []*PublicKey) (*PublicKey, erro
 		k, err := parsePublic(s.PublicKey)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("the signature by %q: %w", s.KeyID, err)
-		case s.KeyID != k.Fingerprint:
-			return nil, fmt.Errorf("the signature by %q is by another key, %s", s.KeyID, k.Fingerprint)
+			return nil, fmt.Errorf("the key of a signature: %w", err)
+		case s.KeyID != "":
+			return nil, fmt.Errorf("the signature by %s calls itself %q", k.Fingerprint, s.KeyID)
 		case !k.verify(message, s.Sig):
 			return nil, wrong(k)
 		}
