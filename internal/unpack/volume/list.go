@@ -11,6 +11,7 @@ var List = []*unpack.Reader{
 	UDF,
 	NTFS,
 	HFSPlus,
+	HFS,
 	BitLocker,
 	DMGEncrypted,
 	Zisofs,
