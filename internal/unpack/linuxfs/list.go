@@ -8,5 +8,7 @@ var List = []*unpack.Reader{
 	Btrfs,
 	F2FS,
 	XFS,
+	JFS,
+	ReiserFS,
 	Minix,
 }

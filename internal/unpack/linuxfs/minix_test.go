@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,28 +12,7 @@ import (
 	"github.com/doorward/doorward/internal/testtool"
 	"github.com/doorward/doorward/internal/unpack"
 	"github.com/doorward/doorward/internal/unpack/unpacktest"
-	"pgregory.net/rapid"
 )
-
-// minixTree is the sample tree with names that fit, and random trees in it.
-func minixTree(t testing.TB, name int) string {
-	dir := unpacktest.SampleTree(t)
-	os.Remove(filepath.Join(dir, "odd", strings.Repeat("n", 200)))
-	os.WriteFile(filepath.Join(dir, "odd", strings.Repeat("n", name)), []byte("long name"), 0o644)
-	os.Chown(filepath.Join(dir, "bin/text"), 1000, 200)
-	randomTrees(t, dir, 8)
-	return dir
-}
-
-// randomTrees adds some trees to a folder: a start of the kernel takes too long
-// for each one.
-func randomTrees(t testing.TB, dir string, trees int) {
-	for i := range trees {
-		sub := filepath.Join(dir, "random", fmt.Sprint(i))
-		os.MkdirAll(sub, 0o755)
-		rapid.Custom(func(rt *rapid.T) int { unpacktest.RandomTree(rt, sub); return 0 }).Example(i)
-	}
-}
 
 // mkminix makes an empty image.
 func mkminix(t testing.TB, args string, kibi int64) string {
@@ -43,51 +21,6 @@ func mkminix(t testing.TB, args string, kibi int64) string {
 	os.Truncate(img, kibi<<10)
 	testtool.Run(t, "", "mkfs.minix", append(strings.Fields(args), img)...)
 	return img
-}
-
-// minixSparse makes a file with holes at each level of pointers.
-const minixSparse = "echo a > holes; for n in 3 7 9 518 519 600 1031 5000 9000; do echo $n | dd of=holes bs=1024 seek=$n conv=notrunc 2>/dev/null; done"
-
-func runShell(t testing.TB, dir, script string) {
-	t.Helper()
-	testtool.Run(t, dir, "sh", "-ec", script)
-}
-
-// TestMinixVariants: what Linux writes, and the same turned into the other
-// byte order.
-func TestMinixVariants(t *testing.T) {
-	short, long := minixTree(t, 14), minixTree(t, 30)
-	var images []unpacktest.KernelImage
-	for _, args := range []string{"-1 -n14", "-2 -n14"} {
-		images = append(images, unpacktest.KernelImage{File: mkminix(t, args, 24<<10), Tree: short, Type: "minix", Script: minixSparse})
-	}
-	for _, args := range []string{"-1", "-2", "-3"} {
-		images = append(images, unpacktest.KernelImage{File: mkminix(t, args, 24<<10), Tree: long, Type: "minix", Script: minixSparse})
-	}
-	unpacktest.KernelWrite(t, images...)
-	for _, dir := range []string{short, long} {
-		runShell(t, dir, minixSparse)
-	}
-	for i, img := range images {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			want := unpacktest.SummaryOfFolder(t, img.Tree)
-			b, err := os.ReadFile(img.File)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o := unpacktest.OpenBytes(t, Minix, append(bytes.Clone(b), "more"...))
-			if o.Size != int64(len(b)) || o.Info["byte order"] != "little" {
-				t.Errorf("size %d of %d, %v", o.Size, len(b), o.Info)
-			}
-			unpacktest.SameSummary(t, want, unpacktest.SummaryOfObject(t, o))
-			swapMinix(b)
-			o = unpacktest.OpenBytes(t, Minix, b)
-			if o.Info["byte order"] != "big" {
-				t.Errorf("%v", o.Info)
-			}
-			unpacktest.SameSummary(t, want, unpacktest.SummaryOfObject(t, o))
-		})
-	}
 }
 
 // swapMinix turns a little-endian image into a big-endian one, by the layout of

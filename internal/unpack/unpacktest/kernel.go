@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,10 +50,13 @@ func KernelWrite(t testing.TB, images ...KernelImage) {
 	if err := os.WriteFile(filepath.Join(tmp, "init"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, uml, args...)
 	cmd.Env = append(os.Environ(), "HOME="+tmp, "TMPDIR="+tmp)
+	// It runs as several processes.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	out, err := cmd.CombinedOutput()
 	for i, m := range images {
 		if !strings.Contains(string(out), fmt.Sprintf("WRITTEN %d", i)) {
