@@ -13,6 +13,8 @@ var List = []*unpack.Reader{
 	SevenZip,
 	Cab,
 	Rar,
+	LHA,
+	ARJ,
 	Zip,
 }
 
