@@ -125,7 +125,7 @@ func (c *decideCmd) Run(s *streams) error {
 	if in.Reports, err = readFiles(roleReport, c.Reports); err != nil {
 		return err
 	}
-	if in.Declarations, err = readFiles(roleDeclaration, c.Declared); err != nil {
+	if in.Declarations, err = readDeclarations(c.Declared); err != nil {
 		return err
 	}
 	if in.At = c.At; in.At == "" {

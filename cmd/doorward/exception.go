@@ -25,6 +25,7 @@ type exceptionCmd struct {
 
 type exceptionRequestCmd struct {
 	Decision string   `help:"The decision, of doorward decide --format json." required:"" placeholder:"FILE"`
+	Level    string   `help:"The level, if there are decisions for several." placeholder:"NAME"`
 	Finding  []string `help:"What is to pass: the id of a door, or rule:ID for all that a rule finds (may be repeated)." required:"" placeholder:"ID"`
 	Reason   string   `help:"Why." required:"" placeholder:"TEXT"`
 	Until    string   `help:"The last day on which it holds." required:"" placeholder:"DATE"`
@@ -35,7 +36,7 @@ type exceptionRequestCmd struct {
 
 // Run writes a signed request.
 func (c *exceptionRequestCmd) Run(ctx context.Context, s *streams) error {
-	d, err := readDecision(c.Decision)
+	d, err := readDecision(c.Decision, c.Level)
 	if err != nil {
 		return err
 	}
@@ -95,12 +96,14 @@ func findings(d *doorward.Decision) []string {
 	return slices.Sorted(maps.Keys(known))
 }
 
-// readDecision reads a decision that stands alone, or that of a report.
-func readDecision(file string) (*doorward.Decision, error) {
+// readDecision reads the decision for a level that stands in a file of doorward
+// decide, or in a report.
+func readDecision(file, level string) (*doorward.Decision, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("the decision can't be read: %w", err)
 	}
+	var list []*doorward.Decision
 	if hasSchema(b, doorward.ReportSchema) {
 		r, err := report.ReadJSON(b)
 		switch {
@@ -109,13 +112,18 @@ func readDecision(file string) (*doorward.Decision, error) {
 		case r.Decision == nil:
 			return nil, fmt.Errorf("%s: the report has no decision: make one with doorward decide", file)
 		}
-		return r.Decision, nil
-	}
-	d, err := attest.ReadDecision(b)
-	if err != nil {
+		list = append(list, r.Decision)
+	} else if list, err = attest.ReadDecisions(b); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return d, nil
+	var levels []string
+	for _, d := range list {
+		if d.Level == level || level == "" && len(list) == 1 {
+			return d, nil
+		}
+		levels = append(levels, d.Level)
+	}
+	return nil, fmt.Errorf("%s: choose one of its decisions by --level: %s", file, strings.Join(levels, ", "))
 }
 
 type exceptionApproveCmd struct {

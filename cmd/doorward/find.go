@@ -8,8 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/policy/packs"
 )
 
 // given are the files that a verifier was given, by role.
@@ -23,12 +26,39 @@ func (c *verifyCmd) given() (given, error) {
 		roleDeclaration: c.Declared, roleKey: c.MakerKey,
 	} {
 		files, err := readFiles(role, paths)
+		if role == rolePolicy {
+			files, err = readPolicies(paths)
+		}
 		if err != nil {
 			return nil, err
 		}
 		out[role] = files
 	}
 	return out, nil
+}
+
+// readPolicies reads policies: files, or packs.
+func readPolicies(names []string) ([]File, error) {
+	var out []File
+	for _, name := range names {
+		f, err := readPolicy(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+// fromPack is a policy that comes with this program, if it is the one that is
+// wanted.
+func fromPack(want doorward.DecisionInput) (File, bool) {
+	name, ok := strings.CutSuffix(want.Name, ".yaml")
+	if want.Role != rolePolicy || !ok || !slices.Contains(packs.Names(), name) {
+		return File{}, false
+	}
+	f, err := readPolicy(packs.Prefix + name)
+	return f, err == nil && digest(f.Bytes) == want.SHA256
 }
 
 // find finds an input: among the files given for its role, by their digest;
@@ -48,6 +78,9 @@ func (g given) find(want doorward.DecisionInput, folder string) (File, error) {
 		return File{}, fmt.Errorf("the %s %q has no name of a file: give it with its flag", want.Role, want.Name)
 	}
 	b, err := os.ReadFile(filepath.Join(folder, want.Name))
+	if f, ok := fromPack(want); ok && errors.Is(err, fs.ErrNotExist) {
+		return f, nil
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && len(g[want.Role]) > 0:
 		return File{}, fmt.Errorf("the %s %s (SHA-256 %s) is none of the files that were given", want.Role, want.Name, want.SHA256)

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"log"
-	"os"
 	"strings"
 	"testing"
 
@@ -37,29 +34,5 @@ func TestDecideNamesItsInputs(t *testing.T) {
 	in.Reports[0].Bytes = []byte("{}")
 	if _, err := in.decide(); err == nil || !strings.HasPrefix(err.Error(), "r.json: ") {
 		t.Errorf("a bad report gives %v", err)
-	}
-}
-
-// decideFiles writes a decision in JSON: decide POLICY LEVEL DATE OUTPUT REPORT
-// [EXCEPTION...].
-func decideFiles() {
-	policies, err := readFiles(rolePolicy, os.Args[1:2])
-	if err != nil {
-		log.Fatal(err)
-	}
-	in := Inputs{Level: os.Args[2], At: os.Args[3], Policy: policies[0]}
-	if in.Reports, err = readFiles(roleReport, os.Args[5:6]); err != nil {
-		log.Fatal(err)
-	}
-	if in.Exceptions, err = readFiles(roleException, os.Args[6:]); err != nil {
-		log.Fatal(err)
-	}
-	d, err := in.decide()
-	if err != nil {
-		log.Fatal(err)
-	}
-	b, _ := json.MarshalIndent(d, "", "  ")
-	if err := os.WriteFile(os.Args[4], b, 0o644); err != nil {
-		log.Fatal(err)
 	}
 }

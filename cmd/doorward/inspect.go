@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward"
+	"github.com/doorward/doorward/internal/attest"
 	"github.com/doorward/doorward/internal/cache"
 	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/internal/report"
@@ -174,6 +175,15 @@ func (c *inspectCmd) rules(at time.Time) (*Inputs, error) {
 		return nil, err
 	}
 	in.At = at.Format(time.DateOnly)
+	declared, err := readDeclarations(c.Declared)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range declared {
+		if attest.IsEnvelope(f.Bytes) { // what others declare is in the report
+			in.Declarations = append(in.Declarations, f)
+		}
+	}
 	return &in, nil
 }
 

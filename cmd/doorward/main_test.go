@@ -15,7 +15,6 @@ func TestMain(m *testing.M) {
 		"doorward": func() {
 			os.Exit(run(context.Background(), os.Args[1:], &streams{out: os.Stdout, err: os.Stderr, confine: true}))
 		},
-		"decide": decideFiles,
 	})
 }
 

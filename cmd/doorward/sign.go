@@ -52,11 +52,19 @@ func (c *signCmd) Run(ctx context.Context, s *streams) error {
 func toSign(f File) ([]*attest.Envelope, error) {
 	switch {
 	case hasSchema(f.Bytes, doorward.DecisionSchema):
-		d, err := attest.ReadDecision(f.Bytes)
+		decisions, err := attest.ReadDecisions(f.Bytes)
 		if err != nil {
 			return nil, err
 		}
-		return attest.Decision(d, tool)
+		var out []*attest.Envelope
+		for _, d := range decisions {
+			list, err := attest.Decision(d, tool)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, list...)
+		}
+		return out, nil
 	case hasSchema(f.Bytes, doorward.ReportSchema):
 		r, err := report.ReadJSON(f.Bytes)
 		if err != nil {

@@ -7,9 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/attest"
+	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/internal/report"
 )
 
@@ -71,7 +74,7 @@ func (c *verifyCmd) verify(out io.Writer, text []byte, keys []*attest.PublicKey)
 	if err := attest.Unchanged(list, text); err != nil {
 		return err
 	}
-	if err := c.content(out, text, list); err != nil {
+	if err := c.content(out, text, list, keys); err != nil {
 		return err
 	}
 	for _, k := range keys {
@@ -81,7 +84,7 @@ func (c *verifyCmd) verify(out io.Writer, text []byte, keys []*attest.PublicKey)
 }
 
 // content checks what was signed, by its type.
-func (c *verifyCmd) content(out io.Writer, text []byte, list []*attest.Envelope) error {
+func (c *verifyCmd) content(out io.Writer, text []byte, list []*attest.Envelope, keys []*attest.PublicKey) error {
 	e := list[0]
 	if e.PayloadType != attest.InTotoType {
 		return c.declaration(out, text)
@@ -92,7 +95,12 @@ func (c *verifyCmd) content(out io.Writer, text []byte, list []*attest.Envelope)
 	}
 	switch s.PredicateType {
 	case attest.DecisionType:
-		return c.decision(out, list)
+		for _, one := range attest.Decisions(list) {
+			if err := c.decision(out, one, keys); err != nil {
+				return err
+			}
+		}
+		return nil
 	case attest.ReportType:
 		return c.report(out, e)
 	case attest.ExceptionType:
@@ -102,7 +110,7 @@ func (c *verifyCmd) content(out io.Writer, text []byte, list []*attest.Envelope)
 }
 
 // decision makes the decision again of the same files, and compares.
-func (c *verifyCmd) decision(out io.Writer, list []*attest.Envelope) error {
+func (c *verifyCmd) decision(out io.Writer, list []*attest.Envelope, keys []*attest.PublicKey) error {
 	signed, made, err := attest.OpenDecision(list)
 	if err != nil {
 		return err
@@ -118,6 +126,9 @@ func (c *verifyCmd) decision(out io.Writer, list []*attest.Envelope) error {
 	if !bytes.Equal(attest.CanonicalDecision(again), attest.CanonicalDecision(signed)) {
 		return differs(signed, again, made)
 	}
+	if err := mayDecide(in.Policy, keys); err != nil {
+		return err
+	}
 	for _, x := range signed.Subjects {
 		fmt.Fprintf(out, "%s (SHA-256 %s)\n", printable(x.Name), x.SHA256)
 	}
@@ -127,6 +138,21 @@ func (c *verifyCmd) decision(out io.Writer, list []*attest.Envelope) error {
 	}
 	fmt.Fprintln(out, "these give the same decision, byte for byte")
 	return nil
+}
+
+// mayDecide holds the keys against those that a policy names for decisions, if it
+// names any.
+func mayDecide(f File, keys []*attest.PublicKey) error {
+	p, err := policy.Load(f.Name, f.Bytes)
+	if err != nil || p.Keys == nil || len(p.Keys.Deciders) == 0 {
+		return err
+	}
+	for _, k := range keys {
+		if slices.Contains(p.Keys.Deciders, k.Fingerprint) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the policy %s does not name the key %s among those that decide", f.Name, strings.Join(attest.Fingerprints(keys), ", "))
 }
 
 // differs says in what a decision is not what its inputs give.

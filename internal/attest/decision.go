@@ -3,6 +3,7 @@ package attest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 
@@ -16,8 +17,51 @@ type decisionPredicate struct {
 }
 
 // CanonicalDecision is the one way in which a decision is written where it is
-// signed.
-func CanonicalDecision(d *doorward.Decision) []byte { return compact(d) }
+// signed: as it is after it was written and read, with empty lists where there
+// are none.
+func CanonicalDecision(d *doorward.Decision) []byte {
+	var c doorward.Decision
+	if err := json.Unmarshal(compact(d), &c); err != nil {
+		panic("attest: a decision can be read again: " + err.Error())
+	}
+	if c.Reasons == nil {
+		c.Reasons = []doorward.Reason{}
+	}
+	if c.WouldChange == nil {
+		c.WouldChange = []string{}
+	}
+	for i := range c.Reasons {
+		if c.Reasons[i].Facts == nil {
+			c.Reasons[i].Facts = []string{}
+		}
+	}
+	return compact(&c)
+}
+
+// ReadDecisions reads what doorward decide wrote: a decision, or a list of those
+// for several levels.
+func ReadDecisions(text []byte) ([]*doorward.Decision, error) {
+	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")) {
+		d, err := ReadDecision(text)
+		return []*doorward.Decision{d}, err
+	}
+	var list []json.RawMessage
+	if err := strict(text, &list); err != nil {
+		return nil, fmt.Errorf("not a list of decisions: %w", err)
+	}
+	var out []*doorward.Decision
+	for _, one := range list {
+		d, err := ReadDecision(one)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	if len(out) == 0 {
+		return nil, errors.New("a list of no decisions")
+	}
+	return out, nil
+}
 
 // ReadDecision reads a decision that stands alone, and refuses what it does not
 // understand: what is signed must be what was read.
@@ -35,7 +79,7 @@ func ReadDecision(text []byte) (*doorward.Decision, error) {
 // Decision makes the statements on a decision, not signed yet: the decision as
 // a whole and, where it is plain yes or no, a Verification Summary.
 func Decision(d *doorward.Decision, tool Tool) ([]*Envelope, error) {
-	whole, err := newStatement(d.Subjects, DecisionType, decisionPredicate{compact(d), tool})
+	whole, err := newStatement(d.Subjects, DecisionType, decisionPredicate{CanonicalDecision(d), tool})
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +92,20 @@ func Decision(d *doorward.Decision, tool Tool) ([]*Envelope, error) {
 		out = append(out, summary)
 	}
 	return out, nil
+}
+
+// Decisions splits the envelopes of several decisions: each begins with the
+// decision as a whole.
+func Decisions(list []*Envelope) [][]*Envelope {
+	var out [][]*Envelope
+	for i, e := range list {
+		s, err := e.Statement()
+		if i == 0 || err == nil && s.PredicateType == DecisionType {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], e)
+	}
+	return out
 }
 
 // OpenDecision reads a decision from its envelopes, and checks that they hold
