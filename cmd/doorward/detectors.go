@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/doorward/doorward/internal/firmware"
+	"github.com/doorward/doorward/internal/origin"
 	"github.com/doorward/doorward/internal/scan"
 )
 
@@ -21,6 +22,9 @@ func (detectorsCmd) Run(s *streams) error {
 		if len(d.Requires) > 0 {
 			fmt.Fprintf(s.out, "  needs: %s\n", strings.Join(d.Requires, ", "))
 		}
+	}
+	for _, g := range origin.All {
+		fmt.Fprintf(s.out, "%s (origin)\n  %s\n", g.Name, strings.TrimSpace(g.Doc))
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ type cli struct {
 	Inspect   inspectCmd   `cmd:"" help:"List the doors of a firmware image, package, container image, program or folder."`
 	Compare   compareCmd   `cmd:"" help:"Say what doors, components and files differ between two artifacts."`
 	Declare   declareCmd   `cmd:"" help:"Draft the maker's declaration from a report."`
+	Origins   originsCmd   `cmd:"" help:"List who is behind a product and its components, and where."`
 	Sign      signCmd      `cmd:"" help:"Sign a decision, a report or a declaration."`
 	Verify    verifyCmd    `cmd:"" help:"Check offline what was signed, and make the decision again of its files."`
 	Exception exceptionCmd `cmd:"" help:"Ask for exceptions to a policy, approve them, list them."`

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+
+	"github.com/doorward/doorward/internal/signature"
 )
 
 // Info is what a program says of itself. An unknown fact is the zero value.
@@ -36,6 +38,8 @@ type Info struct {
 	Hardening Hardening
 	Go        *buildinfo.BuildInfo // nil if not made by Go
 	ModInfo   map[string]string    // of a kernel module: vermagic, license, description ...
+	Company   string               // CompanyName of a PE file's version information
+	SignedBy  []signature.By       // of a PE file
 
 	Imported []string  // names of undefined dynamic symbols, sorted; of a kernel module, of all undefined ones
 	Exported []string  // names of defined global dynamic symbols, sorted

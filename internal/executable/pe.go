@@ -5,6 +5,9 @@ import (
 	"debug/pe"
 	"encoding/binary"
 	"strings"
+	"unicode/utf16"
+
+	"github.com/doorward/doorward/internal/signature"
 )
 
 var peArch = map[uint16]string{
@@ -42,7 +45,38 @@ func parsePE(b []byte) (*Info, error) {
 	i.peSections(f, b, base)
 	i.peExports(b, base+uint64(exports.VirtualAddress), base)
 	i.peImports(f)
+	i.Company = i.peVersion(b, "CompanyName")
+	i.SignedBy = signature.Authenticode(b)
 	return i, nil
+}
+
+// peVersion reads a text of the version information: in the resources, the key
+// in UTF-16, padded to four bytes, then the text (VS_VERSIONINFO, "String").
+func (i *Info) peVersion(b []byte, key string) string {
+	s := i.Section(".rsrc")
+	if s == nil {
+		return ""
+	}
+	resources := b[s.Offset : s.Offset+s.Size]
+	var wide []byte
+	for _, c := range key + "\x00" {
+		wide = append(wide, byte(c), 0)
+	}
+	at := bytes.Index(resources, wide)
+	if at < 0 {
+		return ""
+	}
+	at = (at + len(wide) + 3) &^ 3
+	var text []uint16
+	for at+2 <= len(resources) && len(text) < maxName {
+		c := binary.LittleEndian.Uint16(resources[at:])
+		if c == 0 {
+			break
+		}
+		text = append(text, c)
+		at += 2
+	}
+	return strings.TrimSpace(string(utf16.Decode(text)))
 }
 
 func (i *Info) peSections(f *pe.File, b []byte, base uint64) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/product"
+	"github.com/doorward/doorward/internal/rootca"
 )
 
 // testSubject is how makers of firmware name the keys that come with the
@@ -102,7 +103,7 @@ func (b *bootFirmware) testKey(id string, t *testCert) {
 		notes = append(notes, "the firmware carries it to enrol it")
 	}
 	d := doorward.Door{
-		Kind: doorward.KindKey, Title: "secure boot trusts a test key: " + strings.TrimSuffix(rootName(t.cert), " /"), Reach: doorward.Local, Stages: []doorward.Stage{doorward.Access}, Certainty: doorward.Likely,
+		Kind: doorward.KindKey, Title: "secure boot trusts a test key: " + strings.TrimSuffix(rootca.Name(t.cert), " /"), Reach: doorward.Local, Stages: []doorward.Stage{doorward.Access}, Certainty: doorward.Likely,
 		Weight: doorward.Weigh(doorward.Change, doorward.Local, doorward.Open, false), References: []string{"CWE-1392", "CWE-321", "T1542.001"},
 		Detail: doorward.Detail{"path": t.files[0].Path, "private": false, "fingerprint": id, "algorithm": algorithmName(t.cert.PublicKeyAlgorithm.String())},
 		Check:  "Read the variable with efi-readvar, or the certificate with openssl x509, and compare the fingerprint with published test keys.",

@@ -2,50 +2,15 @@ package firmware
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
-	_ "embed"
-	"encoding/hex"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
-	"sync"
 
 	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/product"
+	"github.com/doorward/doorward/internal/rootca"
 )
-
-//go:embed data/rootcas.txt
-var rootTable string
-
-// publicRoots is the table of public authorities.
-type publicRoots struct {
-	keys   map[string]bool // SHA-256 of SubjectPublicKeyInfo
-	names  map[string]bool // of those with a key
-	makers []string        // beginnings of organisations
-}
-
-var rootsTable = sync.OnceValue(func() *publicRoots {
-	t := &publicRoots{keys: map[string]bool{}, names: map[string]bool{}}
-	for line := range strings.Lines(rootTable) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		head, name, _ := strings.Cut(line, " ")
-		if head == "name" {
-			t.makers = append(t.makers, strings.ToLower(name))
-			continue
-		}
-		t.keys[head] = true
-		t.names[name] = true
-		if maker, _, ok := strings.Cut(name, " / "); ok {
-			t.makers = append(t.makers, strings.ToLower(maker))
-		}
-	}
-	return t
-})
 
 // trusted is a self-signed certificate that may be trusted.
 type trusted struct {
@@ -62,8 +27,7 @@ func (k *keys) certificate(f *product.File, at int64, der []byte) {
 		return // leaves and intermediates are trusted by what signed them
 	}
 	k.out.Looked(doorward.KindKey, 1, "self-signed certificate")
-	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
-	k.roots = append(k.roots, trusted{f, at, c, rootsTable().keys[hex.EncodeToString(sum[:])]})
+	k.roots = append(k.roots, trusted{f, at, c, rootca.Has(c)})
 }
 
 // trust reports what the product trusts beyond the public roots.
@@ -89,9 +53,9 @@ func (k *keys) trustOne(t trusted, store bool) {
 	if k.found[fingerprint+" private"] != nil {
 		return // its own certificate, which the private key's door covers
 	}
-	name := rootName(t.cert)
-	known := rootsTable().isMaker(name)
-	fake := rootsTable().names[name] && strings.Contains(name, " / ") && t.cert.IsCA
+	name := rootca.Name(t.cert)
+	known := rootca.IsMaker(name)
+	fake := rootca.Names(name) && strings.Contains(name, " / ") && t.cert.IsCA
 	x := keyFound{file: t.file, offset: t.offset, algorithm: t.cert.PublicKeyAlgorithm.String(), fingerprint: fingerprint, found: "certificate of " + t.cert.Subject.String(),
 		reach: doorward.Remote, certainty: doorward.Shown, weight: doorward.Low, references: []string{"CWE-295", "T1553.004"}}
 	switch {
@@ -118,30 +82,6 @@ func (k *keys) trustOne(t trusted, store bool) {
 	}
 	k.add(x)
 }
-
-// rootName is how the table writes a subject.
-func rootName(c *x509.Certificate) string {
-	name := c.Subject.CommonName
-	if name == "" && len(c.Subject.OrganizationalUnit) > 0 {
-		name = c.Subject.OrganizationalUnit[0]
-	}
-	if len(c.Subject.Organization) > 0 {
-		name = c.Subject.Organization[0] + " / " + name
-	}
-	return strings.Join(strings.Fields(name), " ")
-}
-
-// isMaker says that a subject is of an authority that public lists had. Only a
-// whole word at the start counts.
-func (t *publicRoots) isMaker(name string) bool {
-	name = strings.ToLower(name)
-	return slices.ContainsFunc(t.makers, func(m string) bool {
-		rest, ok := strings.CutPrefix(name, m)
-		return ok && (rest == "" || !isLowerAlnum(rest[0]))
-	})
-}
-
-func isLowerAlnum(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
 var trustNames = regexp.MustCompile(`(?i)(^|[^a-z])(ca|cacerts?|ca-?bundle|root|rootca|trust(ed)?|anchors?)([^a-z]|$)`)
 

@@ -16,6 +16,10 @@ type pack struct {
 	version    string
 	arch       string
 	maker      string
+	maintainer string // as the package says it, with the address
+	vendor     string // who built it: Vendor of rpm, Origin of dpkg
+	packager   string // of rpm
+	buildHost  string // of rpm
 	licence    string
 	source     string
 	cpe        string
@@ -111,7 +115,8 @@ func (in *inventory) addPackage(v *product.Volume, p *pack, s System) *doorward.
 	if !strings.HasPrefix(p.name, "lib") {
 		c.Type = "application"
 	}
-	for k, text := range map[string]string{"arch": p.arch, "licence": p.licence, "source": p.source, "homepage": p.homepage} {
+	for k, text := range map[string]string{"arch": p.arch, "licence": p.licence, "source": p.source, "homepage": p.homepage,
+		"maintainer": p.maintainer, "vendor": p.vendor, "packager": p.packager, "build-host": p.buildHost} {
 		if text != "" {
 			c.Detail[k] = text
 		}
@@ -251,7 +256,7 @@ func fill(p *pack, control *product.File, format string) {
 // fromControl makes a package of the fields of a control file.
 func fromControl(m map[string]string, format string) pack {
 	p := pack{format: format, name: m["package"], version: m["version"], arch: m["architecture"], licence: m["license"], homepage: m["homepage"]}
-	p.maker = person(first(m["origin"], m["maintainer"]))
+	p.maker, p.maintainer, p.vendor = person(first(m["origin"], m["maintainer"])), m["maintainer"], m["origin"]
 	p.source, _, _ = strings.Cut(m["source"], " ")
 	if strings.Contains(p.source, "/") { // of opkg: a folder of feeds
 		p.source = path.Base(p.source)
@@ -323,7 +328,7 @@ func apkPackages(f *product.File) []pack {
 		case 'o':
 			p.source = value
 		case 'm':
-			p.maker = person(value)
+			p.maker, p.maintainer = person(value), value
 		case 'U':
 			p.homepage = value
 		case 'F':
@@ -473,5 +478,5 @@ func pkgInfo(f *product.File) pack {
 			}
 		}
 	}
-	return pack{format: "apk", name: m["pkgname"], version: m["pkgver"], arch: m["arch"], licence: m["license"], maker: person(m["packager"]), source: m["origin"], homepage: m["url"], from: f}
+	return pack{format: "apk", name: m["pkgname"], version: m["pkgver"], arch: m["arch"], licence: m["license"], maker: person(first(m["maintainer"], m["packager"])), maintainer: m["maintainer"], source: m["origin"], homepage: m["url"], from: f}
 }

@@ -52,6 +52,7 @@ func rpmPackages(f *product.File) []pack {
 const (
 	rpmName, rpmVersion, rpmRelease, rpmEpoch           = 1000, 1001, 1002, 1003
 	rpmVendor, rpmLicence, rpmURL, rpmArch              = 1011, 1014, 1020, 1022
+	rpmBuildHost, rpmPackager                           = 1007, 1015
 	rpmSource, rpmDirIndexes, rpmBaseNames, rpmDirNames = 1044, 1116, 1117, 1118
 
 	rpmInt32, rpmString, rpmStrings, rpmI18N = 4, 6, 8, 9
@@ -77,7 +78,8 @@ func rpmHeader(b []byte) pack {
 		e := b[8+16*i:]
 		h.entries[be.Uint32(e)] = rpmEntry{be.Uint32(e[4:]), be.Uint32(e[8:]), be.Uint32(e[12:])}
 	}
-	p := pack{format: "rpm", name: h.text(rpmName), version: h.text(rpmVersion), arch: h.text(rpmArch), maker: h.text(rpmVendor), licence: h.text(rpmLicence), homepage: h.text(rpmURL)}
+	p := pack{format: "rpm", name: h.text(rpmName), version: h.text(rpmVersion), arch: h.text(rpmArch), maker: h.text(rpmVendor), licence: h.text(rpmLicence), homepage: h.text(rpmURL),
+		vendor: h.text(rpmVendor), packager: h.text(rpmPackager), buildHost: h.text(rpmBuildHost)}
 	if r := h.text(rpmRelease); r != "" {
 		p.version += "-" + r
 	}

@@ -32,6 +32,11 @@ func writeCycloneDX(w io.Writer, r *doorward.Report) error {
 		Compositions: []cdxComposition{{Aggregate: "unknown", Assemblies: []string{product}}},
 		Declarations: cdxDenied(r, product),
 	}
+	makers := cdxMakersOf(r.Origins)
+	makers.fill(&bom.Metadata.Component, doorward.ProductSubject)
+	for i := range bom.Components {
+		makers.fill(&bom.Components[i], bom.Components[i].BOMRef)
+	}
 	if r.Date != "" {
 		bom.Metadata.Timestamp = r.Date + "T00:00:00Z"
 	}
@@ -62,20 +67,25 @@ type (
 		Components []cdxComponent `json:"components"`
 	}
 	cdxComponent struct {
-		Type       string         `json:"type"`
-		BOMRef     string         `json:"bom-ref,omitempty"`
-		Supplier   *cdxOrg        `json:"supplier,omitempty"`
-		Name       string         `json:"name"`
-		Version    string         `json:"version,omitempty"`
-		Hashes     []cdxHash      `json:"hashes,omitempty"`
-		CPE        string         `json:"cpe,omitempty"`
-		PURL       string         `json:"purl,omitempty"`
-		Components []cdxComponent `json:"components,omitempty"`
-		Evidence   *cdxEvidence   `json:"evidence,omitempty"`
-		Properties []cdxProperty  `json:"properties,omitempty"`
+		Type         string         `json:"type"`
+		BOMRef       string         `json:"bom-ref,omitempty"`
+		Supplier     *cdxOrg        `json:"supplier,omitempty"`
+		Manufacturer *cdxOrg        `json:"manufacturer,omitempty"`
+		Name         string         `json:"name"`
+		Version      string         `json:"version,omitempty"`
+		Hashes       []cdxHash      `json:"hashes,omitempty"`
+		CPE          string         `json:"cpe,omitempty"`
+		PURL         string         `json:"purl,omitempty"`
+		Components   []cdxComponent `json:"components,omitempty"`
+		Evidence     *cdxEvidence   `json:"evidence,omitempty"`
+		Properties   []cdxProperty  `json:"properties,omitempty"`
 	}
 	cdxOrg struct {
-		Name string `json:"name"`
+		Name    string      `json:"name"`
+		Address *cdxAddress `json:"address,omitempty"`
+	}
+	cdxAddress struct {
+		Country string `json:"country"`
 	}
 	cdxHash struct {
 		Alg     string `json:"alg"`
@@ -140,7 +150,7 @@ func cdxSupplier(maker string) *cdxOrg {
 	if maker == "" {
 		return nil
 	}
-	return &cdxOrg{maker}
+	return &cdxOrg{Name: maker}
 }
 
 func cdxHashes(sum string) []cdxHash {

@@ -10,7 +10,7 @@ import (
 // tables makes the page's tables: what was not read, what was looked at, the
 // declarations, the components, the detectors.
 func (p *page) tables(r *doorward.Report) {
-	for _, t := range []table{alteredTable(r), unreadTable(r), coverageTable(r), databasesTable(r), claimsTable(r), componentsTable(r), detectorsTable(r)} {
+	for _, t := range []table{alteredTable(r), unreadTable(r), coverageTable(r), databasesTable(r), claimsTable(r), componentsTable(r), originsTable(r), detectorsTable(r)} {
 		if len(t.Rows) > 0 {
 			p.Tables = append(p.Tables, t)
 		}

@@ -26,6 +26,7 @@ func writeText(w io.Writer, r *doorward.Report, opt Options) error {
 	t.unread(r)
 	t.coverage(r)
 	t.claims(r)
+	t.origins(r)
 	t.detectors(r)
 	t.next(r)
 	_, err := io.WriteString(w, t.b.String())

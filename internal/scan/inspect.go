@@ -18,6 +18,7 @@ import (
 	"github.com/doorward/doorward/internal/detect"
 	"github.com/doorward/doorward/internal/firmware"
 	"github.com/doorward/doorward/internal/inventory"
+	"github.com/doorward/doorward/internal/origin"
 	"github.com/doorward/doorward/internal/product"
 	"github.com/doorward/doorward/internal/reconcile"
 	"github.com/doorward/doorward/internal/report"
@@ -95,7 +96,7 @@ func cause(err error) error {
 
 // patterns are the byte patterns of all detectors.
 func patterns() []string {
-	list := inventory.Patterns()
+	list := append(inventory.Patterns(), origin.Patterns()...)
 	for _, d := range firmware.All {
 		list = append(list, d.Patterns...)
 	}
@@ -136,6 +137,7 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 		}
 	}
 	versions := identify(p, &r.Subject)
+	origins(ctx, p, r, found.Origins)
 	r.Doors, r.Declarations = reconcile.Status(r.Doors, declarations, r.Subject, reconcile.Options{
 		At: r.Date, AnyVersion: opt.AnyVersion, Versions: versions, Components: r.Components,
 	})
