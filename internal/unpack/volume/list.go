@@ -2,8 +2,9 @@ package volume
 
 import "github.com/doorward/doorward/internal/unpack"
 
-// First holds those that are known by their end.
-var First = []*unpack.Reader{DMG}
+// First holds those that are known by their end, or lie around what they begin
+// with.
+var First = []*unpack.Reader{DMG, LVM}
 
 // List holds the readers of this package, in the order in which they are tried.
 var List = []*unpack.Reader{
