@@ -80,6 +80,8 @@ type Unread struct {
 	Reason  string   `json:"reason"` // encrypted, compressed, unknown, limit, damaged, unsupported
 	Note    string   `json:"note,omitempty"`
 	Entropy float64  `json:"entropy,omitempty"` // bits per byte
+
+	Partition string `json:"partition,omitempty"` // of the flash, by its name
 }
 
 // Part is a piece of the layout picture: what lies within what.
@@ -92,6 +94,8 @@ type Part struct {
 	Parts   []*Part `json:"parts,omitempty"`
 	Unread  bool    `json:"unread,omitempty"`
 	Entropy float64 `json:"entropy,omitempty"`
+
+	Partition string `json:"partition,omitempty"` // of the flash that it lies in, by its name
 }
 
 // Component is an identified part of an artifact.

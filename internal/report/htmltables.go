@@ -27,7 +27,7 @@ func unreadTable(r *doorward.Report) table {
 			entropy = fmt.Sprintf("%.2f bits a byte", u.Entropy)
 		}
 		t.Rows = append(t.Rows, []cell{
-			{Text: place(doorward.Where{Path: u.Path, Offset: &u.Offset}), Class: "mono"},
+			{Text: place(doorward.Where{Path: u.Path, Offset: &u.Offset}), Small: plain(u.Partition), Class: "mono"},
 			{Text: plain(u.Reason), Small: plain(u.Note)}, {Text: size(u.Size), Class: "num"}, {Text: entropy, Class: "num"},
 		})
 	}

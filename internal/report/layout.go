@@ -212,6 +212,9 @@ func (f *partFinder) box(n *node, last bool) box {
 	}
 	b.Padding = b.Class == "padding" && len(n.doors) == 0
 	b.Tip = fmt.Sprintf("%s (%s, %s)", plain(n.part.Name), plain(n.part.Format), f.size(n))
+	if n.part.Partition != "" {
+		b.Tip += ", partition " + plain(n.part.Partition)
+	}
 	switch {
 	case n.width < narrow:
 		b.Class += " narrow"
@@ -293,6 +296,9 @@ func (f *partFinder) list(m *mapView, n *node) {
 	}
 	row := treeRow{
 		ID: n.id, Depth: min(n.depth, maxDepth), Name: plain(n.part.Name), Format: plain(n.part.Format), Size: f.size(n), Unread: n.part.Unread,
+	}
+	if n.part.Partition != "" {
+		row.Name += ", " + plain(n.part.Partition)
 	}
 	if n.part.Files > 0 {
 		row.Format += ", " + count(n.part.Files, "file", "files")

@@ -223,6 +223,9 @@ func (t *text) unread(r *doorward.Report) {
 			what += fmt.Sprintf(", %.2f bits a byte", u.Entropy)
 		}
 		t.line("  %s  %s", pad(size(u.Size), 9), cutMiddle(where, t.width-13))
+		if u.Partition != "" {
+			what += ", in partition " + plain(u.Partition)
+		}
 		if u.Note != "" {
 			what += ": " + plain(u.Note)
 		}

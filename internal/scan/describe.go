@@ -80,11 +80,11 @@ func each(root *unpack.Node, f func(n *unpack.Node, place []string)) {
 }
 
 // unread lists every part that could not be read.
-func unread(p *product.Product) []doorward.Unread {
+func unread(p *product.Product, names *flashNames) []doorward.Unread {
 	list := []doorward.Unread{}
 	each(p.Root, func(n *unpack.Node, place []string) {
 		for _, g := range n.Content.Gaps {
-			list = append(list, doorward.Unread{Path: place, Offset: g.Offset, Size: g.Size, Reason: g.Reason, Note: g.Note, Entropy: n.Content.Entropy})
+			list = append(list, doorward.Unread{Path: place, Offset: g.Offset, Size: g.Size, Reason: g.Reason, Note: g.Note, Entropy: n.Content.Entropy, Partition: names.around[n]})
 		}
 	})
 	return list
@@ -92,11 +92,11 @@ func unread(p *product.Product) []doorward.Unread {
 
 // layout is the picture of what lies within what: everything but the files of
 // trees, of which only containers are shown.
-func layout(p *product.Product) *doorward.Part {
+func layout(p *product.Product, names *flashNames) *doorward.Part {
 	seen := map[*unpack.Content]bool{}
 	var part func(n *unpack.Node) *doorward.Part
 	part = func(n *unpack.Node) *doorward.Part {
-		out := &doorward.Part{Name: n.Step, Offset: n.Offset, Size: n.Size, Format: n.Format}
+		out := &doorward.Part{Name: n.Step, Offset: n.Offset, Size: n.Size, Format: n.Format, Partition: names.own[n]}
 		c := n.Content
 		if c == nil || seen[c] {
 			return out

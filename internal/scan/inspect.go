@@ -96,7 +96,8 @@ func cause(err error) error {
 
 // patterns are the byte patterns of all detectors.
 func patterns() []string {
-	list := append(inventory.Patterns(), origin.Patterns()...)
+	list := append(inventory.Patterns(), mtdparts)
+	list = append(list, origin.Patterns()...)
 	for _, d := range firmware.All {
 		list = append(list, d.Patterns...)
 	}
@@ -117,6 +118,7 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 	}
 	start := time.Now()
 	found := detect.Run(ctx, firmware.All, p, opt.Workers)
+	names := nameFlash(p)
 	r := &doorward.Report{
 		Schema:     doorward.ReportSchema,
 		Tool:       doorward.Tool{Version: Version, Detectors: found.Runs},
@@ -124,8 +126,8 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 		Doors:      settle.Doors(found.Doors),
 		Components: append(inventory.Components(p), found.Components...),
 		Origins:    found.Origins,
-		Unread:     append(unread(p), found.Unread...),
-		Layout:     layout(p),
+		Unread:     append(unread(p, names), found.Unread...),
+		Layout:     layout(p, names),
 		Date:       opt.At.Format(time.DateOnly),
 
 		Alterations: inventory.Alterations(p),

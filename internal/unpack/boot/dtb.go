@@ -15,7 +15,7 @@ import (
 var DTB = &unpack.Reader{
 	Name:    "dtb",
 	Checked: "dtc",
-	Doc:     "flattened device trees, versions 16 and 17, as source text",
+	Doc:     "flattened device trees, versions 16 and 17, as source text; the partitions of flash chips in them",
 	Magics:  []unpack.Magic{{At: 0, Bytes: fdtMagic}},
 	Carve:   true,
 	Open: func(in *unpack.Input) (*unpack.Object, error) {
@@ -32,6 +32,13 @@ var DTB = &unpack.Reader{
 			if v != "" {
 				o.Info[k] = v
 			}
+		}
+		if list := tree.root.partitions(nil); len(list) > 0 {
+			var texts []string
+			for _, t := range list[:min(len(list), 16)] {
+				texts = append(texts, t.MTDParts())
+			}
+			o.Info["partitions"] = strings.Join(texts, ";")
 		}
 		o.Parts = append(o.Parts, tree.source())
 		tree.root.bigValues("", func(path string, p *fdtProp) {

@@ -186,7 +186,7 @@ func kernelCommandLine(config *unpack.Part, b []byte) string {
 		}
 		return ""
 	}
-	for _, mark := range []string{"console=tty", "root=/dev/", "rootfstype="} {
+	for _, mark := range []string{"console=tty", "root=/dev/", "rootfstype=", "mtdparts="} {
 		for rest := b; ; {
 			i := bytes.Index(rest, []byte(mark))
 			if i < 0 {

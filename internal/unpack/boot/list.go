@@ -7,6 +7,7 @@ var List = []*unpack.Reader{
 	BzImage,
 	FIT, // before DTB, which it is too
 	DTB,
+	FIS,
 	TRX,
 	UBootDefaults,
 	UImage,
