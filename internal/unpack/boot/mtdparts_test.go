@@ -15,7 +15,7 @@ func TestMTDParts(t *testing.T) {
 	for text, want := range map[string][]PartitionTable{
 		"spi0.0:256k(u-boot)ro,64k(env),0x10000@0x7f0000(art)ro,-@0x50000(firmware) root=/dev/x": {{"spi0.0", []Partition{
 			{"u-boot", 0, 256 << 10, true}, {"env", 256 << 10, 64 << 10, false}, {"art", 0x7f0000, 0x10000, true}, {"firmware", 0x50000, -1, false}}}},
-		"a:1M(x);nand:b:2m,-": {{"a", []Partition{{"x", 0, 1 << 20, false}}}, {"nand:b", []Partition{{"partition 0", 0, 2 << 20, false}, {"partition 1", 2 << 20, -1, false}}}},
+		"a:1M(x);nand:b:2m,-":         {{"a", []Partition{{"x", 0, 1 << 20, false}}}, {"nand:b", []Partition{{"partition 0", 0, 2 << 20, false}, {"partition 1", 2 << 20, -1, false}}}},
 		"f:128k(a)lk,1g(b)slc":        {{"f", []Partition{{"a", 0, 128 << 10, false}, {"b", 128 << 10, 1 << 30, false}}}},
 		`f:64k(a)",1k(b)`:             {{"f", []Partition{{"a", 0, 64 << 10, false}}}},
 		"f:64k(a":                     nil,
