@@ -11,6 +11,7 @@ import (
 	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/detect"
 	"github.com/doorward/doorward/internal/product"
+	"github.com/doorward/doorward/internal/unpack"
 )
 
 // bootArgs are boot arguments that give whoever starts them a shell or a
@@ -20,6 +21,7 @@ var bootArgs = regexp.MustCompile(`(?:^|[\s"'=])((?:rd)?init=/bin/(?:ba|a|da|z)?
 // bootSettings looks at boot loaders' environments, device trees' and boot
 // menus' arguments.
 func bootSettings(p *product.Product, out *detect.Sink) {
+	spl := firstStages(p)
 	for _, f := range p.Files {
 		if f.Content.Object != nil && !f.Deleted() {
 			argumentLines(f, f.Content.Object.Info["command line"], out) // of a kernel: built in
@@ -28,12 +30,47 @@ func bootSettings(p *product.Product, out *detect.Sink) {
 		case f.Deleted() || isDocumentation(f.Inner()) || !f.Type.IsText():
 		case f.Node.Format == "environment":
 			out.Looked(doorward.KindDebug, 1, "boot environment")
-			environment(f, out)
+			if !spl[f.Content] {
+				environment(f, out)
+			}
 		case f.Node.Format == "device tree source" || isBootMenu(f.Path):
 			out.Looked(doorward.KindDebug, 1, "boot menu or device tree")
 			argumentLines(f, f.Text(), out)
 		}
 	}
+}
+
+// firstStages are the contents that lie within U-Boot's first stages alone. Those
+// carry an environment for the stage behind them, but have no shell.
+func firstStages(p *product.Product) map[*unpack.Content]bool {
+	type visit struct {
+		c   *unpack.Content
+		spl bool
+	}
+	seen, inside, outside := map[visit]bool{}, map[*unpack.Content]bool{}, map[*unpack.Content]bool{}
+	var walk func(c *unpack.Content, spl bool)
+	walk = func(c *unpack.Content, spl bool) {
+		if c == nil || seen[visit{c, spl}] {
+			return
+		}
+		seen[visit{c, spl}] = true
+		if c.Object != nil && c.Object.Info["loader"] != "" {
+			spl = strings.HasPrefix(c.Object.Info["loader"], "U-Boot SPL") || c.Object.Info["loader"] == "U-Boot TPL"
+		}
+		if spl {
+			inside[c] = true
+		} else {
+			outside[c] = true
+		}
+		for _, n := range c.Children {
+			walk(n.Content, spl)
+		}
+	}
+	walk(p.Root.Content, false)
+	for c := range outside {
+		delete(inside, c)
+	}
+	return inside
 }
 
 func isBootMenu(p string) bool {

@@ -53,9 +53,13 @@ func (in *inventory) headerProduct(c *unpack.Content, place []string) {
 		return
 	}
 	p, ok := headerProducts[info["product"]]
+	if info["loader"] == "TF-A" {
+		p, ok = [2]string{"trusted-firmware-a", "Arm"}, true
+	}
 	if !ok || info["version"] == "" {
 		return
 	}
+	version := strings.TrimPrefix(info["version"], "v")
 	detail := map[string]string{}
 	for _, key := range []string{"date", "signature", "partition", "board", "architecture"} {
 		if info[key] != "" {
@@ -63,7 +67,7 @@ func (in *inventory) headerProduct(c *unpack.Content, place []string) {
 		}
 	}
 	in.add(nil, doorward.Component{
-		Type: "firmware", Name: p[0], Version: info["version"], Maker: p[1], PURL: purl("generic", "", p[0], info["version"]),
+		Type: "firmware", Name: p[0], Version: version, Maker: p[1], PURL: purl("generic", "", p[0], version),
 		SHA256: c.SHA256, Where: []doorward.Where{{Path: place, SHA256: c.SHA256}}, Found: "content", Detail: detail,
 	})
 }

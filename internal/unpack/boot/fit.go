@@ -79,6 +79,9 @@ func (f *fit) image(n *FDTNode) {
 		p.Data, p.Offset = unpack.Window(f.data, off, size), off
 		f.object.Size = max(f.object.Size, min(off+p.Data.Size(), f.data.Size()))
 	}
+	if c := p.Info["compression"]; (p.Format == "firmware" || p.Format == "standalone") && p.Info["arch"] != "" && (c == "" || c == "none") && p.Info["cipher"] == "" {
+		p.Format = unpack.CodePart
+	}
 	f.verify(n, &p)
 	f.object.Parts = append(f.object.Parts, p)
 }

@@ -63,7 +63,11 @@ func addKernel(o *unpack.Object, in *unpack.Input, at, n int64) {
 	if r == nil {
 		// Damaged, or packed in a way that nobody knows: the readers of streams
 		// and the classification say which.
-		o.Parts = append(o.Parts, unpack.Part{Name: "kernel", Data: raw, Offset: at, Format: "kernel"})
+		p := unpack.Part{Name: "kernel", Data: raw, Offset: at, Format: "kernel"}
+		if head := unpack.ReadSome(raw, 0, 64<<10); !unpack.IsDense(head) && unpack.CodeArch(head) != "" {
+			p.Format = unpack.CodePart // memtest86+ and others are started as a kernel is
+		}
+		o.Parts = append(o.Parts, p)
 		return
 	}
 	o.Info["compression"] = r.Name

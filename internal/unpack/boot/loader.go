@@ -40,6 +40,8 @@ func startsBoot(b []byte) bool {
 			return true
 		case first>>26 == 5 && (w(1) == 0xd503201f || w(1) == 0): // aarch64
 			return true
+		case first>>26 == 5 && w(1)>>26 == 5 && w(2) != 0 && w(3)|w(5)|w(7) == 0: // aarch64, with the head that Rockchip's boot ROM wants
+			return true
 		case first>>16 == 0x1000 && first&0xffff != 0 && w(1) == 0, first>>26 == 2 && w(1) == 0 && first&0x3ffffff != 0: // mips: b, j
 			return true
 		case first == 0x27051956 && string(b[4:11]) == "U-Boot ": // powerpc
@@ -54,18 +56,21 @@ type bootBanner struct {
 	loader string
 	mark   string // constant text to search for
 	text   *regexp.Regexp
+	before int // how far before the mark the text starts, at most
 }
 
 var bootBanners = []bootBanner{
-	{"U-Boot SPL", "U-Boot SPL ", regexp.MustCompile(`^U-Boot SPL (\d[!-~]{3,60}) \(([ -~]{4,60})\)`)},
-	{"U-Boot TPL", "U-Boot TPL ", regexp.MustCompile(`^U-Boot TPL (\d[!-~]{3,60}) \(([ -~]{4,60})\)`)},
-	{"U-Boot", "U-Boot ", regexp.MustCompile(`^U-Boot (\d[!-~]{3,60})(?: [ -~]{0,40})? \(([ -~]{4,60})\)`)},
-	{"barebox", "barebox ", regexp.MustCompile(`^barebox (20\d\d\.\d\d\.[!-~]{1,60})(?: [ -~]{0,60})?`)},
-	{"RedBoot", "RedBoot(tm) ", regexp.MustCompile(`^RedBoot\(tm\) bootstrap and debug environment[ -~]{0,80}`)},
-	{"CFE", "CFE version ", regexp.MustCompile(`^CFE version (\d[!-~]{2,40})`)},
-	{"TF-A", "(release):v", regexp.MustCompile(`^\((release)\):(v\d\.\d[!-~]{0,60})`)},
-	{"OpenSBI", "OpenSBI v", regexp.MustCompile(`^OpenSBI v([!-~]{1,40})`)},
-	{"Breed", "Boot and Recovery Environment for Embedded Devices", regexp.MustCompile(`^Boot and Recovery Environment for Embedded Devices`)},
+	{"U-Boot SPL", "U-Boot SPL ", regexp.MustCompile(`^U-Boot SPL (\d[!-~]{3,60}) \(([ -~]{4,60})\)`), 0},
+	{"U-Boot TPL", "U-Boot TPL ", regexp.MustCompile(`^U-Boot TPL (\d[!-~]{3,60}) \(([ -~]{4,60})\)`), 0},
+	{"U-Boot", "U-Boot ", regexp.MustCompile(`^U-Boot (\d[!-~]{3,60})(?: [ -~]{0,40})? \(([ -~]{4,60})\)`), 0},
+	{"barebox", "barebox ", regexp.MustCompile(`^barebox (20\d\d\.\d\d\.[!-~]{1,60})(?: [ -~]{0,60})?`), 0},
+	{"RedBoot", "RedBoot(tm) ", regexp.MustCompile(`^RedBoot\(tm\) bootstrap and debug environment[ -~]{0,80}`), 0},
+	{"CFE", "CFE version ", regexp.MustCompile(`^CFE version (\d[!-~]{2,40})`), 0},
+	{"TF-A", "(release):v", regexp.MustCompile(`^\(release\):(v\d\.\d[!-~]{0,60})`), 0},
+	{"TF-A", "(release):", regexp.MustCompile(`^[^v]*(v\d\.\d[\w.-]{0,12})\(release\):`), 16},
+	{"TF-A", "(debug):", regexp.MustCompile(`^[^v]*(v\d\.\d[\w.-]{0,12})\(debug\):`), 16},
+	{"OpenSBI", "OpenSBI v", regexp.MustCompile(`^OpenSBI v([!-~]{1,40})`), 0},
+	{"Breed", "Boot and Recovery Environment for Embedded Devices", regexp.MustCompile(`^Boot and Recovery Environment for Embedded Devices`), 0},
 }
 
 func openBootLoader(in *unpack.Input) (*unpack.Object, error) {
@@ -90,9 +95,6 @@ func openBootLoader(in *unpack.Input) (*unpack.Object, error) {
 		return nil, unpack.ErrNotThis
 	}
 	o := &unpack.Object{Format: "boot loader " + banner.loader, Size: int64(len(b)), Info: map[string]string{"loader": banner.loader, "architecture": arch, "banner": string(found[0])}}
-	if banner.loader == "TF-A" {
-		found = found[1:]
-	}
 	if len(found) > 1 && !bytes.Contains(found[1], []byte("%")) {
 		o.Info["version"] = string(found[1])
 	}
@@ -156,7 +158,7 @@ func (l bootBanner) find(b []byte) (at int, m [][]byte) {
 			return 0, nil
 		}
 		at += i
-		if m := l.text.FindSubmatch(b[at:min(at+400, len(b))]); m != nil {
+		if m := l.text.FindSubmatch(b[max(0, at-l.before):min(at+400, len(b))]); m != nil {
 			return at, m
 		}
 		at += len(l.mark)
@@ -200,10 +202,11 @@ func bootEnd(b []byte, whole bool) int {
 			break
 		}
 	}
+	most := end
 	for !whole && end > 0 && (b[end-1] == 0 || b[end-1] == 0xff) {
 		end--
 	}
-	return end
+	return min(most, (end+4)&^3) // a device tree ends with the zero of its last text
 }
 
 func isStart(page []byte) bool {

@@ -72,7 +72,7 @@ func openROMFS(in *unpack.Input) (*unpack.Object, error) {
 	}
 	f := &romfs{data: in.Data, size: min(stated, in.Data.Size()), g: unpack.NewGatherer(in), seen: map[int64]bool{}}
 	sum := romfsSum(unpack.ReadSome(in.Data, 0, min(romfsCheck, f.size)))
-	if _, err := f.inode(first); sum != 0 && err != nil && !errors.Is(err, errROMFSSum) {
+	if _, err := f.inode(first); sum != 0 && err != nil && (!in.Whole || !errors.Is(err, errROMFSSum)) {
 		return nil, unpack.ErrNotThis
 	}
 	o := &unpack.Object{Format: "romfs", System: true, Info: map[string]string{}}

@@ -139,6 +139,36 @@ var Zynq = &unpack.Reader{
 	},
 }
 
+// deviceConfiguration adds the commands by which the boot ROM sets up memory (DCD)
+// as text: what is written to which address.
+func (g *image) deviceConfiguration(off, n int64) {
+	b, err := unpack.ReadFull(g.in.Data, off, n)
+	if err != nil || n < 4 {
+		return
+	}
+	be, text := binary.BigEndian, "# i.MX device configuration\n"
+	for c := b[4:]; len(c) >= 4; {
+		size := int(be.Uint16(c[1:]))
+		if size < 4 || size > len(c) {
+			g.damaged(off, n, "the device configuration is cut off")
+			break
+		}
+		name := map[byte]string{0xcc: "write", 0xcf: "check", 0xc0: "nop", 0xb2: "unlock"}[c[0]]
+		if name == "" {
+			g.damaged(off, n, "the device configuration has the unknown command 0x%02x", c[0])
+			break
+		}
+		text += fmt.Sprintf("%s %d", name, c[3])
+		for w := c[4:size]; len(w) >= 4; w = w[4:] {
+			text += fmt.Sprintf(" 0x%08x", be.Uint32(w))
+		}
+		text += "\n"
+		c = c[size:]
+	}
+	g.cover(off, n)
+	g.o.Parts = append(g.o.Parts, unpack.Part{Name: "configuration", Data: unpack.Slice(text), Offset: -1, Format: "text"})
+}
+
 // IMX opens the image vector table of NXP's i.MX (imximage of U-Boot): where the
 // boot ROM finds entry, device configuration, boot data and signatures.
 var IMX = &unpack.Reader{
@@ -174,7 +204,9 @@ var IMX = &unpack.Reader{
 			g.info("signature", "HAB, not verified")
 		}
 		if b := unpack.ReadSome(in.Data, dcd-self, 4); dcd != 0 && len(b) == 4 && b[0] == 0xd2 {
-			g.part("configuration", "", dcd-self, int64(binary.BigEndian.Uint16(b[1:])), nil)
+			g.deviceConfiguration(dcd-self, int64(binary.BigEndian.Uint16(b[1:])))
+		} else if b := unpack.ReadSome(in.Data, 44, 4); dcd == 0 && len(b) == 4 && b[0] == 0xd2 && b[1] == 0 && b[2] == 4 {
+			g.cover(44, 4) // an empty one
 		}
 		g.part("bootloader", "bootloader", entry-self, n-(entry-self), nil)
 		return g.finish(), nil

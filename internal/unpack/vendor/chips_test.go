@@ -219,7 +219,7 @@ func makeImages(t testing.TB) []sample {
 		list = append(list, sample{name: "mtk " + m, reader: MediaTekBoot, image: run(args), parts: map[string][]byte{"preloader": pay}, info: map[string]string{"signature": "SHA-256 verified", "load address": "0x00200d00"}})
 	}
 	imx := run("-T imximage -n imx.cfg -a 0x87800000 -e 0x87800000")
-	list = append(list, sample{name: "imx", reader: IMX, image: imx, unchecked: true, parts: map[string][]byte{"configuration": imx[44:60], "bootloader": imx[0xc00:]}})
+	list = append(list, sample{name: "imx", reader: IMX, image: imx, unchecked: true, parts: map[string][]byte{"configuration": []byte("# i.MX device configuration\nwrite 4 0x30340004 0x4f400005\n"), "bootloader": imx[0xc00:]}})
 	egon := run("-T sunxi_egon")
 	list = append(list, sample{name: "egon", reader: EGON, image: egon, unchecked: true, parts: map[string][]byte{"code": egon[32:]}, info: map[string]string{"loader": "U-Boot SPL, header version 1"}})
 	for chip, tag := range map[string]string{"rk3188": "RK31", "rk3288": "RK32", "rk3399": "RK33"} {
