@@ -17,9 +17,9 @@ import (
 // Documentation/filesystems/ext4/.
 var Ext = &unpack.Reader{
 	Name:    "ext",
-	Limits:  "The journal is not replayed; a damaged first superblock is not replaced by its copies.",
-	Checked: "mke2fs with 24 feature sets; random trees",
-	Doc:     "ext2, ext3 and ext4 file systems (extents, inline data, htree folders, 64bit, bigalloc, metadata checksums)",
+	Limits:  "Fast commits in the journal are not applied, which is reported; a journal on a device of its own is not read.",
+	Checked: "mke2fs with 24 feature sets; random trees; journals of debugfs replayed as by e2fsck",
+	Doc:     "ext2, ext3 and ext4 file systems (extents, inline data, htree folders, 64bit, bigalloc, metadata checksums), with the journal replayed, and by a copy of the superblock if the first is damaged",
 	Magics:  extMagics(),
 	Carve:   true,
 	Open:    openExt,
@@ -33,10 +33,28 @@ func extMagics() (list []unpack.Magic) {
 			list = append(list, unpack.Magic{At: 0x438, Bytes: "\x53\xef" + string([]byte{byte(state), 0, byte(errors), 0})})
 		}
 	}
+	// The copy of the superblock in the second group, which counts the groups.
+	for _, c := range extCopies[:3] {
+		list = append(list, unpack.Magic{At: c.at() + 0x38, Bytes: "\x53\xef\x01\x00\x01\x00"})
+	}
 	return list
 }
 
 const extSuperAt = 1024
+
+// extCopy is a place where a copy of the superblock stands, with groups of the
+// usual size.
+type extCopy struct{ block, group int64 }
+
+var extCopies = []extCopy{{1024, 1}, {2048, 1}, {4096, 1}, {1024, 3}, {2048, 3}, {4096, 3}}
+
+func (c extCopy) at() int64 {
+	at := c.group * 8 * c.block * c.block
+	if c.block == 1024 {
+		at += c.block
+	}
+	return at
+}
 
 // Feature bits of the superblock.
 const (
@@ -75,35 +93,37 @@ type ext struct {
 	ro        uint32
 	seed      uint32 // of checksums
 	super     []byte
+	group     int64 // where the superblock and the descriptors are read
 
 	xattrBytes int   // of all values decoded so far
 	dirBlocks  int64 // blocks of folders read so far
 }
 
 func openExt(in *unpack.Input) (*unpack.Object, error) {
-	sb, err := unpack.ReadFull(in.Data, extSuperAt, 1024)
-	if err != nil {
-		return nil, unpack.ErrNotThis
-	}
-	x := &ext{data: in.Data, super: sb}
-	if !x.parse(sb) {
+	x, bad := findExt(in)
+	if x == nil {
 		return nil, unpack.ErrNotThis
 	}
 	size := x.blocks * x.blockSize
 	x.end = min(size, in.Data.Size())
-	o := &unpack.Object{Format: x.version(), System: true, Size: x.end, Info: x.info()}
 	g := unpack.NewGatherer(in)
 	if size > x.end {
 		g.Damage(&unpack.CutOff{Format: "ext", Missing: size - x.end, Of: size})
 	}
-	if x.ro&extROCsum != 0 && x.crc(^uint32(0), sb[:0x3fc]) != binary.LittleEndian.Uint32(sb[0x3fc:]) {
-		g.Damage(fmt.Errorf("ext: the superblock's checksum is wrong"))
+	if bad != nil {
+		g.Damage(bad)
 	}
+	o := &unpack.Object{Format: x.version(), System: true, Size: x.end, Info: x.info()}
 	if x.incompat&extIncompatJournal != 0 {
 		o.Gaps = append(o.Gaps, unpack.Gap{Offset: 0, Size: x.end, Reason: "unsupported", Note: "a journal without its file system"})
 		return o, nil
 	}
-	x.notes(o)
+	if x.incompat&extIncompatRecover != 0 || x.group != 0 {
+		x.recover(o, g)
+	}
+	if more := x.incompat &^ extIncompatKnown; more != 0 {
+		o.Gaps = append(o.Gaps, unpack.Gap{Offset: 0, Size: 0, Reason: "unsupported", Note: fmt.Sprintf("unknown features 0x%x", more)})
+	}
 	x.walk(g)
 	g.Finish(o)
 	if len(o.Entries) == 0 {
@@ -112,12 +132,44 @@ func openExt(in *unpack.Input) (*unpack.Object, error) {
 	return o, nil
 }
 
+// findExt reads the superblock, or a copy of it if it is damaged; nil if there
+// is none. The error says what is wrong with it.
+func findExt(in *unpack.Input) (*ext, error) {
+	first, bad := extAt(in, extSuperAt, 0)
+	if (first != nil && bad == nil) || !in.Whole {
+		return first, bad
+	}
+	for _, c := range extCopies {
+		x, wrong := extAt(in, c.at(), c.group)
+		if x != nil && wrong == nil && x.blockSize == c.block && x.perGroup == 8*c.block {
+			return x, fmt.Errorf("ext: the superblock is damaged; its copy in group %d is read", c.group)
+		}
+	}
+	return first, bad
+}
+
+// extAt reads a superblock; nil if it is none.
+func extAt(in *unpack.Input, at, group int64) (*ext, error) {
+	sb, err := unpack.ReadFull(in.Data, at, 1024)
+	if err != nil || int64(binary.LittleEndian.Uint16(sb[0x5a:])) != group {
+		return nil, nil
+	}
+	x := &ext{data: in.Data, super: sb, group: group}
+	if !x.parse(sb) {
+		return nil, nil
+	}
+	if x.ro&extROCsum != 0 && x.crc(^uint32(0), sb[:0x3fc]) != binary.LittleEndian.Uint32(sb[0x3fc:]) {
+		return x, fmt.Errorf("ext: the superblock's checksum is wrong")
+	}
+	return x, nil
+}
+
 // parse takes the geometry from the superblock and checks that it is one.
 func (x *ext) parse(sb []byte) bool {
 	u16 := func(at int) uint16 { return binary.LittleEndian.Uint16(sb[at:]) }
 	u32 := func(at int) uint32 { return binary.LittleEndian.Uint32(sb[at:]) }
-	if u16(0x38) != 0xef53 || u32(0x18) > 6 || u32(0x4c) > 1 || u16(0x5a) != 0 {
-		return false // u16(0x5a): a copy of the superblock, in another group
+	if u16(0x38) != 0xef53 || u32(0x18) > 6 || u32(0x4c) > 1 {
+		return false
 	}
 	x.blockSize = 1024 << u32(0x18)
 	x.inodes, x.blocks, x.first = u32(0), int64(u32(4)), int64(u32(0x14))
@@ -191,17 +243,6 @@ func (x *ext) info() map[string]string {
 	return info
 }
 
-// notes says what this reader leaves out.
-func (x *ext) notes(o *unpack.Object) {
-	if x.incompat&extIncompatRecover != 0 {
-		o.Info["journal"] = "needs recovery"
-		o.Gaps = append(o.Gaps, unpack.Gap{Offset: 0, Size: 0, Reason: "unsupported", Note: "the journal holds changes that were never written to their place; they are not applied"})
-	}
-	if more := x.incompat &^ extIncompatKnown; more != 0 {
-		o.Gaps = append(o.Gaps, unpack.Gap{Offset: 0, Size: 0, Reason: "unsupported", Note: fmt.Sprintf("unknown features 0x%x", more)})
-	}
-}
-
 // crc continues a CRC-32C as the kernel does: without the inversions.
 func (x *ext) crc(sum uint32, p []byte) uint32 { return ^crc32.Update(^sum, castagnoli, p) }
 
@@ -242,6 +283,9 @@ func (x *ext) groupDesc(group int64) ([]byte, error) {
 	at := x.first + 1 + nr
 	if x.blockSize == 1024 && x.first == 0 {
 		at++ // the boot block is before the superblock, as with bigalloc
+	}
+	if x.group != 0 && nr < x.metaBG {
+		at = x.first + x.group*x.perGroup + 1 + nr
 	}
 	if nr >= x.metaBG {
 		holder := nr * perBlock

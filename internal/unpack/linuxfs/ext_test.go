@@ -190,18 +190,6 @@ func TestExtUnwritten(t *testing.T) {
 	}
 }
 
-// TestExtJournal: changes in a journal are not applied, which is said.
-func TestExtJournal(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "tree")
-	os.Mkdir(dir, 0o755)
-	img := mke2fs(t, dir, 16, "-t", "ext4")
-	debugfs(t, img, "feature needs_recovery")
-	o := unpacktest.Open(t, Ext, img)
-	if o.Info["journal"] != "needs recovery" || len(o.Gaps) != 1 || o.Gaps[0].Reason != "unsupported" {
-		t.Errorf("%v %v", o.Info, o.Gaps)
-	}
-}
-
 func TestExtTrees(t *testing.T) {
 	testtool.Need(t, "mke2fs")
 	rapid.Check(t, func(rt *rapid.T) {
