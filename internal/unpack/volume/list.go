@@ -4,7 +4,7 @@ import "github.com/doorward/doorward/internal/unpack"
 
 // First holds those that are known by their end, or lie around what they begin
 // with.
-var First = []*unpack.Reader{DMG, LVM}
+var First = []*unpack.Reader{DMG, LVM, MD, MDEnd}
 
 // List holds the readers of this package, in the order in which they are tried.
 var List = []*unpack.Reader{
@@ -15,5 +15,10 @@ var List = []*unpack.Reader{
 	HFS,
 	BitLocker,
 	DMGEncrypted,
+	LUKS,
+	NILFS2,
+	Bcachefs,
+	ZFS,
+	ReFS,
 	Zisofs,
 }
