@@ -63,7 +63,7 @@ var mayImport = map[string][]string{
 	"internal/policy":                  {},
 	"internal/policy/packs":            {"internal/policy"},
 	"internal/attest":                  {},
-	"internal/declare":                 {},
+	"internal/declare":                 {"internal/facts"},
 	"internal/report":                  {},
 	"internal/sandbox":                 {},
 	"internal/cache":                   {},

@@ -4,10 +4,13 @@ package doorward
 type Declaration struct {
 	Document string // file name
 	SHA256   string // of the document
-	Format   string // cyclonedx or mud
+	Format   string // cyclonedx, mud, spdx or tcg-platform-certificate
 	Subject  DeclaredSubject
 	Claims   []Claim
 	SBOMs    []string // where the maker says that the SBOM is (RFC 9472)
+
+	Origins    []OriginFact // subjects are ProductSubject, EntitySubject or the bom_ref of one of Components
+	Components []Component  // of which the document says who is behind them
 }
 
 // DeclaredSubject is the product that a declaration names.

@@ -9,7 +9,7 @@ import (
 )
 
 // The versions of CycloneDX that are read.
-var specVersions = []string{"1.4", "1.5", "1.6", "1.7"}
+var specVersions = []string{"1.4", "1.5", "1.6", "1.7", "2.0"}
 
 // cyclonedx reads a CycloneDX document.
 func (r *reader) cyclonedx(root *value) error {
@@ -24,7 +24,10 @@ func (r *reader) cyclonedx(root *value) error {
 	}
 	product := root.get("metadata", "component")
 	r.subject(product)
-	b := &bom{reader: r, byRef: map[string]*doorward.Component{}}
+	b := &bom{reader: r, byRef: map[string]*doorward.Component{}, stated: r.stater()}
+	b.stated.cyclonedx(product, doorward.ProductSubject)
+	b.stated.organisation(doorward.ProductSubject, doorward.Development, root.get("metadata", "manufacture"), "CycloneDX manufacture") // before 1.6: of the product
+	b.stated.organisation(doorward.ProductSubject, doorward.Maintenance, root.get("metadata", "supplier"), "CycloneDX supplier")
 	for _, place := range []*value{product, root.get("metadata"), root} {
 		if err := b.properties(place, nil); err != nil {
 			return err
@@ -67,6 +70,7 @@ type bom struct {
 	*reader
 	product string // bom-ref
 	byRef   map[string]*doorward.Component
+	stated  *stater
 }
 
 // properties reads the doorward properties of a component, service or BOM.
@@ -117,6 +121,10 @@ func (b *bom) components(list *value) error {
 		if component.BOMRef != "" {
 			b.byRef[component.BOMRef] = component
 		}
+		part, before := *component, len(b.decl.Origins)
+		part.Type = c.get("type").text()
+		b.stated.cyclonedx(c, b.stated.part(&part, c.pointer))
+		b.stated.keep(&part, before)
 		if err := b.properties(c, component); err != nil {
 			return err
 		}

@@ -43,6 +43,13 @@ func isAre(n int) string {
 	return "are"
 }
 
+// Binds says that a declaration is of the inspected product, as far as it can be
+// told.
+func Binds(d *doorward.Declaration, subject doorward.Subject, opt Options) bool {
+	dead, _ := binding(d, subject, opt)
+	return !dead
+}
+
 // binding says whether a declaration is of another product than the inspected
 // one, and what there is to note on that.
 func binding(d *doorward.Declaration, subject doorward.Subject, opt Options) (dead bool, note string) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/cache"
+	"github.com/doorward/doorward/internal/declare"
 	"github.com/doorward/doorward/internal/report"
 	"github.com/doorward/doorward/internal/unpack"
 )
@@ -112,6 +113,9 @@ func keyOf(ctx context.Context, path string, opt Options) (key, digest string, e
 	k.Add("date", opt.At.Format(time.DateOnly))
 	k.Add("options", fmt.Sprintf("%+v %t", opt.Limits.Or(), opt.AnyVersion))
 	for _, file := range opt.Declared {
+		if info, err := os.Stat(file); err == nil && info.Size() > declare.MaxSize {
+			return "", digest, nil // reading it says that it is too large
+		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return "", digest, nil // reading it again says what is wrong

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/doorward/doorward"
@@ -139,10 +140,9 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 		}
 	}
 	versions := identify(p, &r.Subject)
-	origins(ctx, p, r, found.Origins)
-	r.Doors, r.Declarations = reconcile.Status(r.Doors, declarations, r.Subject, reconcile.Options{
-		At: r.Date, AnyVersion: opt.AnyVersion, Versions: versions, Components: r.Components,
-	})
+	opts := reconcile.Options{At: r.Date, AnyVersion: opt.AnyVersion, Versions: versions, Components: r.Components}
+	r.Doors, r.Declarations = reconcile.Status(r.Doors, declarations, r.Subject, opts)
+	origins(ctx, p, r, found.Origins, slices.DeleteFunc(declarations, func(d *doorward.Declaration) bool { return !reconcile.Binds(d, r.Subject, opts) }))
 	if err := applyMarks(r, opt.Marks); err != nil {
 		return nil, err
 	}
@@ -159,11 +159,14 @@ func Inspect(ctx context.Context, p *product.Product, opt Options) (*doorward.Re
 func readDeclarations(files []string) ([]*doorward.Declaration, error) {
 	var list []*doorward.Declaration
 	for _, file := range files {
+		name := filepath.Base(file)
+		if info, err := os.Stat(file); err == nil && info.Size() > declare.MaxSize {
+			return nil, declare.TooLarge(name)
+		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("the declaration %s can't be read: %w", file, cause(err))
 		}
-		name := filepath.Base(file)
 		if attest.IsEnvelope(text) { // signed: whom to trust is a matter of policy
 			signed, err := attest.OpenDeclaration(text, nil)
 			if err != nil {
