@@ -15,6 +15,8 @@ var List = []*unpack.Reader{
 	Rar,
 	LHA,
 	ARJ,
+	Xar,
+	Pbzx,
 	Zip,
 }
 

@@ -36,6 +36,10 @@ var zipDecoders = map[uint16]func(packed unpack.Bytes, size int64) (io.Reader, e
 	95: zipWhole(func(src, dst []byte) (int, error) { return lzma.DecodeXZ(dst, src) }),
 }
 
+func zipDecoderStored(packed unpack.Bytes, _ int64) (io.Reader, error) {
+	return io.NewSectionReader(packed, 0, packed.Size()), nil
+}
+
 // zipWholeMax bounds members whose method is decoded at once.
 const zipWholeMax = 256 << 20
 
@@ -78,9 +82,7 @@ func zipLZMA(packed unpack.Bytes, size int64) (io.Reader, error) {
 func (m *zipMember) content(packed unpack.Bytes) unpack.Bytes {
 	decode := zipDecoders[m.method]
 	if m.method == 0 {
-		decode = func(packed unpack.Bytes, _ int64) (io.Reader, error) {
-			return io.NewSectionReader(packed, 0, packed.Size()), nil
-		}
+		decode = zipDecoderStored
 	}
 	return &packedFile{size: m.unpacked, hash: newCRC32, want: bigEndian32(m.crc), open: func() (io.Reader, error) { return decode(packed, m.unpacked) }}
 }

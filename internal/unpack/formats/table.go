@@ -30,7 +30,7 @@ Reported as unread, with place and size, wherever they occur:
 
 - disks of virtual machines that change another file; VMDK's seSparse extents
 - file systems: APFS; the journals of HFS+, NTFS, JFS and ReiserFS are not replayed
-- archives and installers: dmg, xar, Inno Setup, InstallShield, Flatpak
+- archives and installers: dmg, Inno Setup, InstallShield, Flatpak
 - raw NAND dumps whose codes are Reed-Solomon or LDPC, or whose pages are scrambled
 - encrypted parts, whoever has the key: there is no --key yet
 `
