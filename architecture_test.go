@@ -104,6 +104,7 @@ var mayImport = map[string][]string{
 	"cmd/doorward":                     {"*"},
 	"bench/inspect":                    {"*"},
 	"bench/fuzz":                       {},
+	"bench/decide":                     {"*"},
 }
 
 func TestWhoMayImportWhom(t *testing.T) {

@@ -18,37 +18,42 @@ type seen struct {
 	open    map[question]bool // what facts answer, but not beyond doubt
 }
 
-func newSeen() *seen {
-	return &seen{map[string]bool{}, map[question]bool{}, map[question]bool{}}
+// note puts a key into a map that need not be there yet.
+func note[K comparable](m *map[K]bool, k K) {
+	if *m == nil {
+		*m = map[K]bool{}
+	}
+	(*m)[k] = true
 }
 
 func (s *seen) fact(f fact) {
 	if s != nil {
-		s.facts[f.ID] = true
+		note(&s.facts, f.ID)
 	}
 }
 
 func (s *seen) doubts(q question) {
 	if s != nil {
-		s.open[q] = true
+		note(&s.open, q)
 	}
 }
 
 func (s *seen) lacks(q question) {
 	if s != nil {
-		s.missing[q] = true
+		note(&s.missing, q)
 	}
 }
 
 // asks is an origin condition as it is asked of one subject.
 type asks struct {
 	*OriginCondition
-	x    *index
-	seen *seen
+	x     *index
+	seen  *seen
+	owned map[string]truth // entities whose owners were looked at
 }
 
 // part says whether a part comes from where the condition says.
-func (a asks) part(p part) truth {
+func (a asks) part(p *part) truth {
 	answer := no
 	for _, axis := range a.Axes {
 		if !axis.OfEntity() {

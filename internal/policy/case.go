@@ -46,8 +46,8 @@ type index struct {
 	facts  map[question][]fact
 	names  map[string][]string // of an entity's key: all its keys, its identifiers too
 	review map[string][]string // of an entity's key: names that are nearly its own
-	owners map[ownerKey]truth
-	picked map[string][]part // parts by what rules call them
+	picked map[string][]*part  // parts by what rules call them
+	byRef  map[string]*part
 }
 
 // fact is an origin fact with the key of the entity that it names.
@@ -59,7 +59,7 @@ type fact struct {
 func newIndex(p *Policy, c Case) (*index, error) {
 	x := &index{
 		Case: c, policy: p, facts: map[question][]fact{}, names: map[string][]string{}, review: map[string][]string{},
-		owners: map[ownerKey]truth{}, picked: map[string][]part{},
+		picked: map[string][]*part{}, byRef: map[string]*part{},
 	}
 	x.Reports = slices.SortedFunc(slices.Values(c.Reports), func(a, b *doorward.Report) int {
 		return cmp.Or(strings.Compare(a.Subject.Name, b.Subject.Name), strings.Compare(a.Subject.SHA256, b.Subject.SHA256))
@@ -163,15 +163,22 @@ func (x *index) collectParts() {
 	}
 	slices.SortFunc(x.parts, func(a, b part) int { return strings.Compare(a.ref, b.ref) })
 	x.parts = append([]part{top}, x.parts...)
+	for i := range x.parts {
+		x.byRef[x.parts[i].ref] = &x.parts[i]
+	}
+	for _, which := range allParts {
+		x.picked[which] = x.pick(which)
+	}
 }
 
 // selected are the parts that a rule means.
-func (x *index) selected(which string) []part {
-	if out, ok := x.picked[which]; ok {
-		return out
-	}
-	out := []part{}
-	for _, p := range x.parts {
+func (x *index) selected(which string) []*part { return x.picked[which] }
+
+// pick finds the parts that a rule may mean by a word.
+func (x *index) pick(which string) []*part {
+	out := []*part{}
+	for i := range x.parts {
+		p := &x.parts[i]
 		top := p.component == nil
 		switch which {
 		case PartsAny:
@@ -194,7 +201,6 @@ func (x *index) selected(which string) []part {
 		}
 		out = append(out, p)
 	}
-	x.picked[which] = out
 	return out
 }
 

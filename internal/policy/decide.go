@@ -3,8 +3,10 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"runtime"
 	"slices"
 	"sort"
+	"sync"
 
 	"github.com/doorward/doorward"
 )
@@ -50,6 +52,21 @@ type judged struct {
 	outcome doorward.Outcome
 	found   []found
 	excused bool // an exception covers all that it found
+	told    found
+}
+
+// atOnce calls do for 0 to n-1, on all cores: rules don't depend on each other.
+func atOnce(n int, do func(int)) {
+	workers := min(runtime.GOMAXPROCS(0), n)
+	var wait sync.WaitGroup
+	for k := range workers {
+		wait.Go(func() {
+			for i := k; i < n; i += workers {
+				do(i)
+			}
+		})
+	}
+	wait.Wait()
 }
 
 // decide combines: refusal overrides, what is not known is undetermined, and
@@ -63,20 +80,27 @@ func (x *index) decide(level string, rules []*Rule) *doorward.Decision {
 	for _, rep := range x.Reports {
 		d.Subjects = append(d.Subjects, doorward.DecisionSubject{Name: rep.Subject.Name, SHA256: rep.Subject.SHA256})
 	}
-	var all []judged
-	for _, rule := range rules {
-		j := judged{Rule: rule}
-		j.outcome, j.found = r.outcome(rule)
-		d.Rules[rule.ID] = j.outcome
-		if rule.Then == Refuse && (j.outcome == doorward.Applies || j.outcome == doorward.NotKnown) {
-			j.excused = r.exceptions.covers(rulePrefix + rule.ID)
+	all := make([]judged, len(rules))
+	atOnce(len(rules), func(i int) {
+		all[i].Rule = rules[i]
+		all[i].outcome, all[i].found = r.outcome(rules[i])
+	})
+	for i := range all {
+		j := &all[i]
+		d.Rules[j.ID] = j.outcome
+		if j.Then == Refuse && (j.outcome == doorward.Applies || j.outcome == doorward.NotKnown) {
+			j.excused = r.exceptions.covers(rulePrefix + j.ID)
 		}
-		all = append(all, j)
 	}
 	slices.SortFunc(all, func(a, b judged) int {
 		return cmp.Or(cmp.Compare(urgency(a), urgency(b)), cmp.Compare(a.ID, b.ID))
 	})
 	d.Result = combine(all, len(r.exceptions.used()) > 0)
+	atOnce(len(all), func(i int) {
+		if decisive(all[i], d.Result) {
+			all[i].told = r.because(all[i])
+		}
+	})
 	r.explain(d, all)
 	d.Exceptions = r.exceptions.uses
 	return d
@@ -124,15 +148,14 @@ func (r *ruling) explain(d *doorward.Decision, all []judged) {
 		if !decisive(j, d.Result) {
 			continue
 		}
-		facts, text, changes := r.because(j)
 		d.Reasons = append(d.Reasons, doorward.Reason{
-			Rule: j.ID, Effect: j.Then, Known: j.outcome, Text: j.Title + ": " + text, Facts: facts, Source: j.Source.String(),
+			Rule: j.ID, Effect: j.Then, Known: j.outcome, Text: j.Title + ": " + j.told.text, Facts: j.told.facts, Source: j.Source.String(),
 		})
 		switch {
 		case j.Then == Condition:
 			d.Conditions = append(d.Conditions, j.Text)
 		case j.Then == Refuse:
-			change = append(change, changes)
+			change = append(change, j.told.changes)
 		}
 	}
 	if d.Result == doorward.Refuse && !slices.ContainsFunc(d.Reasons, func(x doorward.Reason) bool { return x.Effect == Refuse && x.Known == doorward.Applies }) {
@@ -163,29 +186,25 @@ func decisive(j judged, result doorward.Result) bool {
 }
 
 // because is what a rule found: the conditions that carry its outcome.
-func (r *ruling) because(j judged) (facts []string, text string, changes []string) {
-	facts = []string{}
-	best := -1
-	for i := range j.found {
-		f := j.found[i]
+func (r *ruling) because(j judged) found {
+	told, best := found{facts: []string{}}, -1
+	for _, f := range j.found {
 		if f.origin {
 			f = r.explainOrigin(j.Rule)
 		}
-		facts = append(facts, f.facts...)
-		if f.text != "" {
-			if text != "" {
-				text += "; "
-			}
-			text += f.text
+		told.facts = append(told.facts, f.facts...)
+		if f.text != "" && told.text != "" {
+			told.text += "; "
 		}
+		told.text += f.text
 		if best < 0 || len(f.changes) < best {
-			best, changes = len(f.changes), f.changes
+			best, told.changes = len(f.changes), f.changes
 		}
 	}
-	if text == "" {
-		text, changes = "it always applies", []string{"another policy: rule " + j.ID + " always applies"}
+	if told.text == "" {
+		told.text, told.changes = "it always applies", []string{"another policy: rule " + j.ID + " always applies"}
 	}
-	return facts, text, changes
+	return told
 }
 
 // permitChange is the shortest way to have one rule permit; none if one does.

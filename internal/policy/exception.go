@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/doorward/doorward"
@@ -20,6 +21,7 @@ const (
 
 // exceptions are those that hold for a case at a level, and what they covered.
 type exceptions struct {
+	mu    sync.Mutex // of uses
 	uses  []doorward.ExceptionUse
 	cover map[string][]int // of a finding: the uses that cover it
 }
@@ -135,11 +137,14 @@ func (x *index) sameProduct(digests []string) bool {
 // covers says that an exception covers a finding, and notes its use.
 func (e *exceptions) covers(finding string) bool {
 	uses := e.cover[finding]
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, i := range uses {
 		u := &e.uses[i]
 		u.State = exceptionUsed
 		if !slices.Contains(u.Covers, finding) {
 			u.Covers = append(u.Covers, finding)
+			slices.Sort(u.Covers)
 		}
 	}
 	return len(uses) > 0

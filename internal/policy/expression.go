@@ -229,7 +229,7 @@ func (x *index) product() *thing {
 	return t
 }
 
-func (x *index) partThing(p part) *thing {
+func (x *index) partThing(p *part) *thing {
 	if p.component == nil {
 		return x.thing(p.ref, map[string]any{"name": "", "version": "", "type": "", "maker": "", "purl": "", "found": "", "doors": p.doors, "top": true, "ref": p.ref, "detail": map[string]string{}})
 	}

@@ -12,7 +12,7 @@ import (
 // asked is a part and what an origin condition came to for it. meant is whether
 // the condition's expression means the part.
 type asked struct {
-	part
+	*part
 	answer, meant truth
 	why           string // the expression's, if that is not known
 }
@@ -23,9 +23,10 @@ func (r *ruling) origin(rule *Rule) (found, bool) {
 	if c == nil {
 		return found{}, false
 	}
-	ask := asks{OriginCondition: c, x: r.index}
-	var parts []asked
-	for _, p := range r.selected(c.Parts) {
+	ask := asks{OriginCondition: c, x: r.index, owned: map[string]truth{}}
+	selected := r.selected(c.Parts)
+	parts := make([]asked, 0, len(selected))
+	for _, p := range selected {
 		a := asked{part: p, meant: yes}
 		if c.when != nil {
 			values := r.values()
@@ -81,7 +82,7 @@ func (r *ruling) explainOrigin(rule *Rule) found {
 	f := found{}
 	var parts []asked
 	var hits, open, fine []string
-	all := newSeen()
+	all, owned := new(seen), map[string]truth{}
 	for _, p := range r.selected(c.Parts) {
 		a := asked{part: p, meant: yes}
 		if c.when != nil {
@@ -91,8 +92,8 @@ func (r *ruling) explainOrigin(rule *Rule) found {
 				continue
 			}
 		}
-		saw := newSeen()
-		a.answer = asks{c, r.index, saw}.part(p)
+		saw := new(seen)
+		a.answer = asks{c, r.index, saw, owned}.part(p)
 		parts = append(parts, a)
 		change := r.changeOf(c, a, saw)
 		switch a.answer.and(a.meant) {
@@ -136,18 +137,16 @@ func (c *OriginCondition) enough(parts []asked, all int) int {
 	if c.OfParts == 0 {
 		return all
 	}
-	var changed int
-	left := slices.Clone(parts)
-	for i := range left {
-		if c.count(left) == no {
-			break
+	return sort.Search(all, func(n int) bool {
+		left := slices.Clone(parts)
+		for i := range left {
+			if n > 0 && left[i].answer.and(left[i].meant) != no {
+				left[i].answer = no
+				n--
+			}
 		}
-		if left[i].answer.and(left[i].meant) != no {
-			left[i].answer = no
-			changed++
-		}
-	}
-	return changed
+		return c.count(left) == no
+	})
 }
 
 // changeOf says which fact on a part would change the answer.
@@ -183,16 +182,14 @@ func (r *ruling) changeOf(c *OriginCondition, a asked, saw *seen) string {
 }
 
 func (r *ruling) question(q question) string {
-	for _, p := range r.parts {
-		if p.ref == q.subject {
-			return string(q.axis) + " of " + r.name(p)
-		}
+	if p := r.byRef[q.subject]; p != nil {
+		return string(q.axis) + " of " + r.name(p)
 	}
 	return string(q.axis) + " of " + strings.TrimPrefix(q.subject, "entity:")
 }
 
 // name is a part as a person calls it.
-func (r *ruling) name(p part) string {
+func (r *ruling) name(p *part) string {
 	if p.component == nil {
 		return "the product"
 	}
@@ -231,13 +228,13 @@ func some(names []string) string {
 
 func (s *seen) join(t *seen) {
 	for id := range t.facts {
-		s.facts[id] = true
+		note(&s.facts, id)
 	}
 	for q := range t.missing {
-		s.missing[q] = true
+		note(&s.missing, q)
 	}
 	for q := range t.open {
-		s.open[q] = true
+		note(&s.open, q)
 	}
 }
 

@@ -9,12 +9,6 @@ import (
 	"github.com/doorward/doorward"
 )
 
-// ownerKey is an entity as one condition asked for its owners.
-type ownerKey struct {
-	condition *OriginCondition
-	entity    string
-}
-
 // listed says whether an entity is on the condition's lists, or entities that
 // are own at least the condition's percentage of it, directly or through others
 // that count as listed for the same reason.
@@ -25,8 +19,7 @@ func (a asks) listed(key string) truth {
 	if a.Owned == 0 {
 		return no
 	}
-	k := ownerKey{a.OriginCondition, key}
-	if t, ok := a.x.owners[k]; ok && a.seen == nil {
+	if t, ok := a.owned[key]; ok && a.seen == nil {
 		return t
 	}
 	t := a.share(a.x.entityQuestion(key, doorward.UltimateOwner), func(f fact) (truth, bool) {
@@ -38,7 +31,7 @@ func (a asks) listed(key string) truth {
 		}
 		return a.listed(f.key), true
 	}).reaches(a.Owned)
-	a.x.owners[k] = t
+	a.owned[key] = t
 	return t
 }
 

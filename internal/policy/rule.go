@@ -73,6 +73,7 @@ func (r *ruling) when(rule *Rule) (found, bool) {
 		f.changes = []string{"stated: " + why}
 		f.needs = f.changes
 	default:
+		f.text = map[truth]string{yes: "it holds that ", no: "it does not hold that "}[t] + rule.When
 		f.changes = []string{"another answer to " + rule.When}
 		f.needs = f.changes
 	}
