@@ -70,5 +70,5 @@ func HasGlob(path string) bool {
 }
 
 // ToState is the purpose that a drafted declaration gives to every door, for the
-// maker to replace. Reports don't repeat it.
+// maker to replace. Until then the line declares nothing.
 const ToState = "to be stated by the maker"

@@ -204,3 +204,49 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"ietf-mud:mud": {"mud-version": 1, "to-device-policy": {"access-lists": {"access-list": [{"name": "t"}]}}}, "ietf-access-control-list:acls": {"acl": [{"name": "t"}]}}`))
 	f.Fuzz(func(t *testing.T, text []byte) { _, _ = Read("x", text) })
 }
+
+// What a maker wrote stays, byte for byte, wherever the lines are added.
+func TestUpdateKeepsBytes(t *testing.T) {
+	door := doorward.Door{Kind: doorward.KindService, Detail: doorward.Detail{"port": 23, "proto": "tcp"}}
+	line := `{"name": "doorward:door", "value": "service proto=tcp port=23 purpose=\"to be stated by the maker\""}`
+	for old, want := range map[string]string{
+		`{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{"component":{}}}`:                                                                    "{\n  \"properties\": [\n    " + line + "\n  ]}}}",
+		`{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{"component":{"name":"x"  }}}`:                                                        `{"name":"x",` + "\n  \"properties\": [\n    " + line + "\n  ]  }}}",
+		`{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{"component":{"properties":[ ], "name":"x"}}}`:                                        "{\"properties\":[\n    " + line + "\n  ], \"name\":\"x\"}}}",
+		"{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.6\",\"metadata\":{\"component\":{\"properties\":[\n\t{\"name\":\"a\",\"value\":\"b\"}\n]}}}": "[\n\t{\"name\":\"a\",\"value\":\"b\"},\n\t" + line + "\n]}}}",
+	} {
+		got, added, _, err := Update("d.json", []byte(old), []doorward.Door{door}, doorward.Subject{}, false)
+		if err != nil || added != 1 || !strings.HasSuffix(string(got), want) {
+			t.Errorf("%s\nbecomes %s, %v\nwant ... %s", old, got, err, want)
+		}
+		if _, err := Read("d.json", got); err != nil {
+			t.Error(err)
+		}
+		if same, added, _, err := Update("d.json", got, []doorward.Door{door}, doorward.Subject{}, false); err != nil || added != 0 || string(same) != string(got) {
+			t.Errorf("a second time it becomes %s, %v", same, err)
+		}
+	}
+	for _, bad := range []string{`{"ietf-mud:mud":{}}`, `{"bomFormat":"CycloneDX","specVersion":"1.6"}`, `{"bomFormat":`, `{"bomFormat":"CycloneDX","metadata":{"component":7}}`} {
+		if _, _, _, err := Update("d.json", []byte(bad), []doorward.Door{door}, doorward.Subject{}, false); err == nil {
+			t.Errorf("%s is updated", bad)
+		}
+	}
+}
+
+func FuzzUpdate(f *testing.F) {
+	f.Add([]byte(`{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"metadata":{"component":{"version":"1","hashes":[{"alg":"SHA-256","content":"x"}],"properties":[{"name":"a","value":"b"}]}}}`))
+	f.Add([]byte("{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.6\",\"metadata\":{\"component\":{\n\t\"name\" : \"x\" }}}"))
+	door := doorward.Door{Kind: doorward.KindService, Detail: doorward.Detail{"port": 23}}
+	f.Fuzz(func(t *testing.T, old []byte) {
+		if _, err := Read("d.json", old); err != nil {
+			return
+		}
+		got, _, _, err := Update("d.json", old, []doorward.Door{door}, doorward.Subject{Version: "2", SHA256: strings.Repeat("a", 64)}, true)
+		if err != nil {
+			return
+		}
+		if _, err := Read("d.json", got); err != nil {
+			t.Fatalf("%v\n%s\n%s", err, old, got)
+		}
+	})
+}

@@ -16,6 +16,7 @@ type Options struct {
 	AnyVersion bool                 // use declarations that name another version or hash (--declared-version any)
 	Versions   []string             // further versions that the artifact tells of itself
 	Components []doorward.Component // of the product, for claims that hold inside one component
+	Drafted    bool                 // drafted claims declare, too (to see what is drafted already)
 }
 
 // Status gives every door its status and the narrowest claim that declares it,
@@ -43,7 +44,7 @@ type claim struct {
 	*doorward.Claim
 	document *doorward.Declaration
 	index    int
-	dead     bool // declares nothing: mismatched or expired
+	dead     bool // declares nothing: mismatched, expired or drafted
 	notes    []string
 	matched  int
 	conflict int // doors that it denies and another claim declares
@@ -66,6 +67,10 @@ func usable(declarations []*doorward.Declaration, subject doorward.Subject, opt 
 			if list[i].Until != "" && opt.At != "" && list[i].Until < opt.At {
 				c.dead = true
 				c.note("expired: it held until " + list[i].Until)
+			}
+			if list[i].Purpose == doorward.ToState && !opt.Drafted {
+				c.dead = true
+				c.note("drafted: it declares nothing until its purpose is stated")
 			}
 			claims = append(claims, c)
 		}

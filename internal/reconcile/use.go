@@ -81,7 +81,7 @@ func mismatch(d *doorward.Declaration, subject doorward.Subject, opt Options) st
 		return ""
 	}
 	for _, declared := range d.Subject.Versions {
-		if slices.ContainsFunc(have, func(v string) bool { return sameVersion(declared, v) }) {
+		if slices.ContainsFunc(have, func(v string) bool { return SameVersion(declared, v) }) {
 			return ""
 		}
 	}
@@ -105,10 +105,10 @@ func known(subject doorward.Subject, opt Options) []string {
 	return list
 }
 
-// sameVersion compares without a leading v, and takes a build number or a word
+// SameVersion compares without a leading v, and takes a build number or a word
 // behind the version for no difference: 1.4.2 is "v1.4.2 (build 77)", but
 // neither 1.4.20 nor 1.4.2.1.
-func sameVersion(a, b string) bool {
+func SameVersion(a, b string) bool {
 	a, b = plainVersion(a), plainVersion(b)
 	if len(a) > len(b) {
 		a, b = b, a

@@ -55,7 +55,7 @@ func sameComponent(c, declared *doorward.Component) bool {
 	case c.CPE != "" && declared.CPE != "":
 		return strings.EqualFold(c.CPE, declared.CPE)
 	}
-	return strings.EqualFold(c.Name, declared.Name) && (declared.Version == "" || sameVersion(c.Version, declared.Version))
+	return strings.EqualFold(c.Name, declared.Name) && (declared.Version == "" || SameVersion(c.Version, declared.Version))
 }
 
 // samePURL compares type, namespace, name and version; qualifiers (?arch=...)
