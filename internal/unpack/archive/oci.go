@@ -67,6 +67,7 @@ type layout struct {
 	used   map[string]bool
 	layers map[string]*imageLayer // opened, by path
 	gaps   []unpack.Gap
+	absent []string // images that an index names and the layout does not hold
 }
 
 // openImages opens the images that a tree holds: one becomes the object's own
@@ -92,6 +93,12 @@ func openImages(ctx context.Context, budget *unpack.Budget, entries []unpack.Ent
 			break
 		}
 		o.Parts = append(o.Parts, unpack.Part{Name: img.name, Data: unpack.Slice(img.manifest), Offset: -1, Info: opened.Info, Object: opened})
+	}
+	if len(l.absent) > 0 {
+		if o.Info == nil {
+			o.Info = map[string]string{}
+		}
+		o.Info["images not included"] = strings.Join(l.absent, ", ")
 	}
 	o.Parts = append(o.Parts, l.unused()...)
 	o.Gaps = append(o.Gaps, l.gaps...)
@@ -175,6 +182,11 @@ func (l *layout) readIndex(p, name string, depth int) {
 			Layers    []descriptor      `json:"layers"`
 		}
 		b, ok := l.json(d.path(), &manifest)
+		if !ok && l.file(d.path()) == nil {
+			l.absent = append(l.absent, strings.TrimSpace(ref+" "+d.platform()))
+			continue
+		}
+		l.digest(d.path(), b)
 		if len(manifest.Manifests) > 0 {
 			l.readIndex(d.path(), ref, depth+1)
 			continue
@@ -187,6 +199,13 @@ func (l *layout) readIndex(p, name string, depth int) {
 			img.layers = append(img.layers, layer.path())
 		}
 		l.add(img, ref)
+	}
+}
+
+// digest notes a description of an image whose name is not its digest.
+func (l *layout) digest(p string, b []byte) {
+	if err := checkDigest(unpack.Slice(b), path.Base(p)); err != nil {
+		l.gaps = append(l.gaps, unpack.Gap{Reason: "damaged", Note: p + ": " + err.Error()})
 	}
 }
 
@@ -236,6 +255,7 @@ func (l *layout) open(img *image) *unpack.Object {
 	}
 	var config struct{ Architecture, OS string }
 	if b, ok := l.json(img.config, &config); ok {
+		l.digest(strings.TrimSuffix(img.config, ".json"), b)
 		o.Info["config"] = string(b)
 		if config.Architecture != "" {
 			o.Info["platform"] = strings.Trim(config.OS+"/"+config.Architecture, "/")

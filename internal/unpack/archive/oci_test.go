@@ -275,3 +275,26 @@ func FuzzOCI(f *testing.F) {
 	over := layerTar(f, [2]string{"a/.wh.b"}, [2]string{"l/c", "2"}, [2]string{"a/.wh..wh..opq"})
 	unpacktest.Fuzz(f, OCI, layoutOf(f, func(fs imageFiles) map[string]any { return fs.image("arm", layer, over) }).tar(f))
 }
+
+// TestOCIDigests checks what describes an image, and says what is not included.
+func TestOCIDigests(t *testing.T) {
+	f := layoutOf(t,
+		func(f imageFiles) map[string]any { return f.image("amd64", layerTar(t, [2]string{"a", "for amd64"})) },
+		func(f imageFiles) map[string]any { return f.image("arm64", layerTar(t, [2]string{"a", "for arm64"})) },
+		func(imageFiles) map[string]any {
+			return map[string]any{"digest": "sha256:" + strings.Repeat("0", 64), "platform": map[string]any{"os": "linux", "architecture": "riscv64"}}
+		})
+	o := unpacktest.OpenBytes(t, OCI, f.tar(t))
+	if len(o.Parts) != 2 || len(o.Gaps) > 0 || o.Info["images not included"] != "linux/riscv64" {
+		t.Fatalf("%v, %v, %v", o.Parts, o.Gaps, o.Info)
+	}
+	for name, b := range f {
+		if strings.Contains(string(b), `"architecture":"arm64"`) && name != "index.json" {
+			f[name] = bytes.Replace(b, []byte("s3cret"), []byte("changed"), 1)
+		}
+	}
+	o = unpacktest.OpenBytes(t, OCI, f.tar(t))
+	if len(o.Gaps) != 1 || o.Gaps[0].Reason != "damaged" {
+		t.Errorf("%v", o.Gaps)
+	}
+}

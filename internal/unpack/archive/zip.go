@@ -17,8 +17,9 @@ import (
 // Zip opens zip archives, Android packages and Java archives among them.
 var Zip = &unpack.Reader{
 	Name:    "zip",
-	Checked: "zip and 7z",
-	Doc:     "zip archives, zip64 and those of unknown sizes (data descriptors) too; stored, deflate, deflate64, bzip2, lzma, zstd, xz.",
+	Checked: "zip, 7z and apksigner",
+	Doc:     "zip archives, zip64 and those of unknown sizes (data descriptors) too; stored, deflate, deflate64, bzip2, lzma, zstd, xz; signers of an APK signing block; content that only one of the two lists has.",
+	Limits:  "Encrypted members (PKWARE's and AES) are reported; signatures are not verified.",
 	Magics:  []unpack.Magic{{At: 0, Bytes: zipLocal}},
 	Carve:   true,
 	Open:    openZip,
@@ -82,7 +83,7 @@ func openZipBehind(in *unpack.Input) (*unpack.Object, error) {
 		return nil, unpack.ErrNotThis
 	}
 	o := z.object("zip behind something else")
-	o.Parts = []unpack.Part{{Name: "before", Data: unpack.Window(in.Data, 0, z.first), Offset: 0}}
+	o.Parts = append(o.Parts, unpack.Part{Name: "before", Data: unpack.Window(in.Data, 0, z.first), Offset: 0})
 	return o, nil
 }
 
@@ -97,7 +98,10 @@ type zipReader struct {
 	first   int64 // of the first member
 	comment string
 	entries []unpack.Entry
+	parts   []unpack.Part
 	gaps    []unpack.Gap
+	schemes []string // of an APK signing block
+	signers []string
 }
 
 // readZipEnd reads the end record at an offset; nil if it is none.
@@ -156,6 +160,7 @@ func (z *zipReader) entriesFrom(first int64) bool {
 	if first >= 0 && z.first != first || string(unpack.ReadSome(z.data, z.first, 4)) != zipLocal {
 		return false
 	}
+	z.check(members)
 	overlap := overlapping(members)
 	for _, m := range members {
 		e := m.entry(z.data, z.dir)
@@ -185,11 +190,7 @@ func overlapping(members []*zipMember) map[*zipMember]bool {
 }
 
 func (z *zipReader) object(format string) *unpack.Object {
-	o := &unpack.Object{Format: format, Size: z.size, Entries: z.entries, Gaps: z.gaps}
-	if z.comment != "" {
-		o.Info = map[string]string{"comment": z.comment}
-	}
-	return o
+	return &unpack.Object{Format: format, Size: z.size, Entries: z.entries, Parts: unpack.NumberParts(z.parts), Gaps: z.gaps, Info: z.info()}
 }
 
 // openZipLocals reads members one behind the other, for an archive whose
