@@ -16,9 +16,9 @@ import (
 // include/uapi/linux/cramfs_fs.h.
 var Cramfs = &unpack.Reader{
 	Name:    "cramfs",
-	Limits:  "Makers' LZMA is reported as damaged.",
-	Checked: "mkfs.cramfs with 7 option sets; random trees",
-	Doc:     "cramfs file systems of both byte orders, with holes and extended block pointers",
+	Limits:  "Makers' own compressions other than LZMA with its properties and size before each block are reported as damaged.",
+	Checked: "mkfs.cramfs with 7 option sets; random trees; LZMA blocks packed by xz",
+	Doc:     "cramfs file systems of both byte orders, with holes, extended block pointers, and the LZMA of OpenRG and others",
 	Magics:  []unpack.Magic{{At: 0, Bytes: cramfsLittle}, {At: 0, Bytes: cramfsBig}, {At: cramfsPad, Bytes: cramfsLittle}, {At: cramfsPad, Bytes: cramfsBig}},
 	Carve:   true,
 	Open:    openCramfs,

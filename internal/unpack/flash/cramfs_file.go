@@ -1,6 +1,7 @@
 package flash
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -81,11 +82,34 @@ func (f *cramfsFile) block(dst []byte, index int64) error {
 		clear(dst[copy(dst, src):])
 		return nil
 	}
+	return cramfsUnpack(src, dst)
+}
+
+// cramfsUnpack decodes a block: zlib, or the LZMA of some makers, whose blocks
+// begin with the coder's five bytes of properties and the unpacked size in four
+// (OpenRG) or eight bytes.
+func cramfsUnpack(src, dst []byte) error {
+	if cramfsLZMA(src, dst) {
+		return nil
+	}
 	n, err := unpack.Decompress("zlib", src, dst)
 	if err == nil && n != len(dst) {
 		err = fmt.Errorf("%d unpacked bytes instead of %d", n, len(dst))
 	}
 	return err
+}
+
+// cramfsLZMA decodes a block that has such a head; false if it is none.
+func cramfsLZMA(src, dst []byte) bool {
+	for _, head := range []int{9, unpack.LZMAHeaderSize} {
+		if len(src) <= head || src[0] >= 225 || binary.LittleEndian.Uint32(src[5:]) != uint32(len(dst)) || (head > 9 && binary.LittleEndian.Uint32(src[9:]) != 0) {
+			continue
+		}
+		if n, err := unpack.DecompressLZMA(src[0], src[head:], dst); err == nil && n == len(dst) {
+			return true
+		}
+	}
+	return false
 }
 
 // pointer reads a pointer of the table.

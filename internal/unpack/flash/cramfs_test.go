@@ -135,6 +135,45 @@ func TestCramfsExtended(t *testing.T) {
 	}
 }
 
+// TestCramfsLZMA: blocks of the makers' LZMA, which begin with its properties
+// and with the size in four or eight bytes.
+func TestCramfsLZMA(t *testing.T) {
+	testtool.Need(t, "xz")
+	content := unpacktest.MixedBytes(150_000)
+	for _, size := range []int{4096, 65536} {
+		for _, head := range []int{9, 13} {
+			n := (len(content) + size - 1) / size
+			img := cramfsByHand(0, len(content), func(at int) (table []uint32, data []byte) {
+				for p := content; len(p) > 0; p = p[min(size, len(p)):] {
+					block := p[:min(size, len(p))]
+					packed := unpacktest.PackBlock(t, "lzma", block) // xz leaves the size open
+					full := append(bytes.Clone(packed[:5]), 0, 0, 0, 0, 0, 0, 0, 0)[:head]
+					binary.LittleEndian.PutUint32(full[5:], uint32(len(block)))
+					data = append(append(data, full...), packed[13:]...)
+					table = append(table, uint32(at+4*n+len(data)))
+				}
+				return table, data
+			})
+			o := unpacktest.OpenBytes(t, Cramfs, img)
+			got, err := unpack.ReadAll(unpack.NewTree(o.Entries).Entry("file").Data, 1<<20)
+			if err != nil || !bytes.Equal(got, content) {
+				t.Errorf("blocks of %d, head of %d: %v, %d bytes", size, head, err, len(got))
+			}
+		}
+	}
+}
+
+// TestCramfsDamage: the checksum of the whole tells every change.
+func TestCramfsDamage(t *testing.T) {
+	testtool.Need(t, "mkfs.cramfs")
+	dir := filepath.Join(t.TempDir(), "tree")
+	os.Mkdir(dir, 0o755)
+	for i := range 20 {
+		os.WriteFile(filepath.Join(dir, fmt.Sprintf("f%d", i)), bytes.Repeat([]byte(fmt.Sprintf("words %d ", i)), 200*i), 0o644)
+	}
+	unpacktest.Damage(t, Cramfs, mkcramfs(t, dir), unpacktest.Damaged{Rounds: 1000})
+}
+
 // TestCramfsPages: the size of blocks is found.
 func TestCramfsPages(t *testing.T) {
 	content := make([]byte, 200_000)

@@ -15,9 +15,9 @@ import (
 // another such file system begins.
 var JFFS2 = &unpack.Reader{
 	Name:    "jffs2",
-	Limits:  "rubin and dynrubin are reported as unsupported.",
-	Checked: "mkfs.jffs2 with 14 option sets; random trees",
-	Doc:     "jffs2 of both byte orders with zlib, rtime, lzo, lzma; deleted files where their nodes are left",
+	Limits:  "Summary nodes are not needed: every node is read.",
+	Checked: "mkfs.jffs2 with 14 option sets; random trees; rubin by an independent coder",
+	Doc:     "jffs2 of both byte orders with zlib, rtime, lzo, lzma, rubin and dynrubin; deleted files where their nodes are left",
 	Magics: []unpack.Magic{
 		// A clean marker, at any offset; other first nodes at a block's start.
 		{At: 0, Bytes: "\x85\x19\x03\x20\x0c\x00\x00\x00"}, {At: 0, Bytes: "\x19\x85\x20\x03\x00\x00\x00\x0c"},
@@ -93,7 +93,7 @@ func openJFFS2(in *unpack.Input) (*unpack.Object, error) {
 	if log.dirents+log.inodes+log.cleanMarkers == 0 {
 		return nil, unpack.ErrNotThis
 	}
-	o := &unpack.Object{Format: "jffs2 little endian", Size: log.size(), System: true, Info: map[string]string{"nodes": fmt.Sprint(log.nodes)}, Gaps: log.gaps, Err: log.err}
+	o := &unpack.Object{Format: "jffs2 little endian", Size: log.size(), System: true, Info: map[string]string{"nodes": fmt.Sprint(log.nodes)}, Gaps: append(log.gaps, log.missing()...), Err: log.err}
 	if order == binary.BigEndian {
 		o.Format = "jffs2 big endian"
 	}
@@ -121,6 +121,8 @@ type jffs2Log struct {
 	blockStart int64 // where the erase block of the node before began, as far as is known
 	spacing    int64 // distance of clean markers in all: a multiple of the erase block
 	lastClean  int64
+	lost       int64 // bytes among the nodes that are none
+	firstLost  int64
 	gaps       []unpack.Gap
 	err        error
 }
@@ -187,6 +189,7 @@ func (l *jffs2Log) scan(in *unpack.Input) error {
 			if !l.node(w, at, kind, length) {
 				return nil // another file system begins
 			}
+			l.lose(lost, at)
 			at += (length + 3) &^ 3
 			l.end, lost = min(at, size), -1
 			continue
@@ -206,7 +209,31 @@ func (l *jffs2Log) scan(in *unpack.Input) error {
 		}
 		at += 4
 	}
+	if rest := unpack.ReadSome(l.data, l.end, 12); l.end > size-12 && !unpack.IsPadding(rest) {
+		l.lose(l.end, size)
+		l.end = size
+	}
 	return nil
+}
+
+// lose notes bytes among the nodes that are none; from -1 if there are none.
+func (l *jffs2Log) lose(from, to int64) {
+	if from < 0 {
+		return
+	}
+	if l.lost == 0 {
+		l.firstLost = from
+	}
+	l.lost += to - from
+}
+
+// missing is the gap for nodes that were lost: what they held may be a file's
+// newest content, or its name.
+func (l *jffs2Log) missing() []unpack.Gap {
+	if l.lost == 0 && l.badNodes == 0 {
+		return nil
+	}
+	return []unpack.Gap{{Offset: l.firstLost, Size: l.lost, Reason: "damaged", Note: fmt.Sprintf("%d nodes with a wrong checksum, %d bytes that are no node: what they held is missing", l.badNodes, l.lost)}}
 }
 
 // node takes one node in; false if it belongs to another file system, whose
@@ -252,7 +279,8 @@ func (l *jffs2Log) again(key jffs2Key, sum uint32, at int64) bool {
 }
 
 func (l *jffs2Log) dirent(at int64, b []byte, obsolete bool) bool {
-	if len(b) < 40 || len(b) < 40+int(b[28]) || jffs2Sum(b[:32]) != l.order.Uint32(b[32:]) || jffs2Sum(b[40:40+int(b[28])]) != l.order.Uint32(b[36:]) {
+	// Without inversions, zeros behind a good header have good checksums.
+	if len(b) < 40 || b[28] == 0 || len(b) < 40+int(b[28]) || l.order.Uint32(b[12:]) == 0 || jffs2Sum(b[:32]) != l.order.Uint32(b[32:]) || jffs2Sum(b[40:40+int(b[28])]) != l.order.Uint32(b[36:]) {
 		l.badNodes++
 		return true
 	}
@@ -273,7 +301,7 @@ func (l *jffs2Log) dirent(at int64, b []byte, obsolete bool) bool {
 }
 
 func (l *jffs2Log) inode(w *unpack.Slider, at, length int64, b []byte, obsolete bool) bool {
-	if len(b) < 68 || jffs2Sum(b[:60]) != l.order.Uint32(b[64:]) {
+	if len(b) < 68 || l.order.Uint32(b[12:]) == 0 || jffs2Sum(b[:60]) != l.order.Uint32(b[64:]) {
 		l.badNodes++
 		return true
 	}

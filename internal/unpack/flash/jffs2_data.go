@@ -142,6 +142,11 @@ func (n *jffs2Node) unpack(src, dst []byte) error {
 	switch n.method {
 	case 2:
 		got = unpackRtime(src, dst)
+	case 3, 5:
+		if !unpackRubin(n.method, src, dst) {
+			return fmt.Errorf("the node at 0x%x is no rubin", n.at-68)
+		}
+		got = len(dst)
 	case 6:
 		got, err = unpack.Decompress("zlib", src, dst)
 	case 7:

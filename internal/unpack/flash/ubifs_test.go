@@ -364,6 +364,11 @@ func TestUBIFSDamage(t *testing.T) {
 	}
 }
 
+// TestUBIFSChanged: each node has a checksum.
+func TestUBIFSChanged(t *testing.T) {
+	unpacktest.Damage(t, UBIFS, sampleUBIFS(nil), unpacktest.Damaged{Rounds: 1000})
+}
+
 func FuzzUBIFS(f *testing.F) {
 	unpacktest.Fuzz(f, UBIFS, sampleUBIFS(nil), sampleUBIFS(func(w *ubifsWriter) {
 		w.trun(102, 5, 2)
