@@ -69,15 +69,18 @@ func textSightings(f *product.File) []sighting {
 		n++
 		line = strings.TrimSpace(line)
 		if !script {
-			if line, hidden = withoutComment(line, hidden); citesOnly(line) || isProse(line) {
+			line, hidden = withoutComment(line, hidden)
+			if !mayNameHost(line) && !hasFold(line, "port") || citesOnly(line) || isProse(line) {
 				continue
 			}
 		}
 		if line == "" || isComment(line) || described && !fetches.MatchString(line) {
 			continue
 		}
-		if m := portSetting.FindStringSubmatch(line); m != nil && !script {
-			_, ports[n] = splitPort("x:" + m[1])
+		if !script {
+			if m := portSetting.FindStringSubmatch(line); m != nil {
+				_, ports[n] = splitPort("x:" + m[1])
+			}
 		}
 		for _, s := range lineSightings(line, script, vars) {
 			s.file, s.line = f, n
@@ -89,6 +92,21 @@ func textSightings(f *product.File) []sighting {
 	}
 	givePorts(found, ports)
 	return found
+}
+
+// mayNameHost says, fast, that endpointsOf could find one in a line.
+func mayNameHost(line string) bool {
+	return strings.IndexByte(line, '.') >= 0 || strings.Contains(line, "://")
+}
+
+// hasFold says that a line has a word of lower-case letters, in any case.
+func hasFold(line, word string) bool {
+	for i := range len(line) - len(word) + 1 {
+		if line[i]|0x20 == word[0] && strings.EqualFold(line[i:i+len(word)], word) {
+			return true
+		}
+	}
+	return false
 }
 
 var portSetting = regexp.MustCompile(`(?i)^[\s"'<]*[a-z0-9_.]*port["'>]*\s*[=: ]\s*["'>]?(\d{2,5})["'<,;\s]*(?:</[a-z]*port>)?$`)
@@ -137,6 +155,9 @@ func lineSightings(line string, script bool, vars map[string]string) []sighting 
 		rememberVariable(line, vars)
 		line = expandVariables(line, vars)
 	}
+	if !mayNameHost(line) {
+		return nil
+	}
 	command := contactingIn(line)
 	key, _, isSetting := strings.Cut(line, "=")
 	payload := ""
@@ -176,7 +197,10 @@ var assignment = regexp.MustCompile(`^(?:export\s+|local\s+|readonly\s+)?([A-Za-
 const maxVariables = 500
 
 func rememberVariable(line string, vars map[string]string) {
-	if m := assignment.FindStringSubmatch(line); m != nil && len(vars) < maxVariables {
+	if len(vars) >= maxVariables || strings.IndexByte(line, '=') < 1 {
+		return
+	}
+	if m := assignment.FindStringSubmatch(line); m != nil {
 		vars[m[1]] = m[2] + m[3] + m[4]
 	}
 }

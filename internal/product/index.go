@@ -2,6 +2,7 @@ package product
 
 import (
 	"io"
+	"slices"
 
 	"github.com/doorward/doorward/internal/executable"
 	"github.com/doorward/doorward/internal/pattern"
@@ -46,6 +47,9 @@ const maxHits = 16384
 // there, and a pattern's zeros lie there.
 const holeMargin = 4096
 
+// cachePiece stays in a processor's cache from one look to the next.
+const cachePiece = 256 << 10
+
 // Observe looks at the bytes of one content; see unpack.Options.
 func (ix *Indexer) Observe(b unpack.Bytes, t unpack.Type) any {
 	found := &index{hits: map[int][]int64{}}
@@ -68,9 +72,11 @@ func (ix *Indexer) Observe(b unpack.Bytes, t unpack.Type) any {
 		}
 	}
 	if s, ok := b.(unpack.Slice); ok {
-		feed(s)
+		for piece := range slices.Chunk(s, cachePiece) {
+			feed(piece)
+		}
 	} else {
-		buf := make([]byte, 1<<20)
+		buf := make([]byte, cachePiece)
 		for from, to := range unpack.Stretches(b, 0, b.Size(), holeMargin) {
 			sc, base = ix.set.Scan(), from
 			r := io.NewSectionReader(b, from, to-from)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/bits"
 	"slices"
+	"sync"
 
 	"github.com/doorward/doorward/internal/pattern"
 )
@@ -29,8 +30,16 @@ func newWordFilter(size int64) wordFilter {
 	for int64(cells)*64 < size && cells < 1<<24 {
 		cells *= 2
 	}
+	if old, _ := usedFilters.Get().(*wordFilter); old != nil && cap(*old) >= cells {
+		f := (*old)[:cells]
+		clear(f)
+		return f
+	}
 	return make(wordFilter, cells)
 }
+
+// usedFilters are those of which a folded copy was made.
+var usedFilters sync.Pool
 
 func (f wordFilter) place(hash uint32) (cell uint32, mask uint64) {
 	return hash & uint32(len(f)-1), 1<<(hash>>26) | 1<<(hash*0x9e3779b1>>26)
@@ -50,13 +59,15 @@ func (f wordFilter) mayHave(hash uint32) bool {
 }
 
 // folded is the filter in as little room as its words need: halves lie on each
-// other while no more than one bit of eight is set.
+// other while no more than one bit of eight is set. It is a copy, and f is nobody's
+// any more.
 func (f wordFilter) folded() wordFilter {
 	set := 0
 	for _, cell := range f {
 		set += bits.OnesCount64(cell)
 	}
 	if set == 0 {
+		usedFilters.Put(&f)
 		return nil
 	}
 	small := f
@@ -67,7 +78,9 @@ func (f wordFilter) folded() wordFilter {
 		}
 		small = small[:half]
 	}
-	return slices.Clone(small)
+	small = slices.Clone(small)
+	usedFilters.Put(&f)
+	return small
 }
 
 // wordScanner adds the words of bytes that come in pieces to a filter.

@@ -2,8 +2,10 @@ package report
 
 import (
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
+	"unicode/utf8"
 )
 
 // A secret is also known by the place where it stands: behind an option that
@@ -32,12 +34,41 @@ type placeRule struct {
 	re      *regexp.Regexp
 	name    int // the group that is the name of name=value; 0 none
 	sure    bool
-	foreign bool // in our own words, which may speak of a password so, only with a quote or _
+	foreign bool   // in our own words, which may speak of a password so, only with a quote or _
+	word    string // that the text must have, in lower case; "" for a rule with a name, which has one of nameWords
+}
+
+// nameWords are those of names.
+var nameWords = []string{"pass", "pwd", "secret", "token", "psk", "api"}
+
+// hints tells which rules may apply to a text, for much less than they cost: most
+// texts have nothing for any of them.
+type hints struct {
+	lower         string
+	ascii, naming bool
+}
+
+func hintsOf(text string) hints {
+	h := hints{lower: text, ascii: true}
+	upper := false
+	for i := range len(text) {
+		h.ascii = h.ascii && text[i] < utf8.RuneSelf // other letters may fold to these
+		upper = upper || 'A' <= text[i] && text[i] <= 'Z'
+	}
+	if upper {
+		h.lower = strings.ToLower(text)
+	}
+	h.naming = !h.ascii || h.have(nameWords...)
+	return h
+}
+
+func (h hints) have(words ...string) bool {
+	return !h.ascii || slices.ContainsFunc(words, func(w string) bool { return strings.Contains(h.lower, w) })
 }
 
 var placeRules = []placeRule{
-	{re: regexp.MustCompile(`\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@'"<>?#]*:([^\s/'"<>]+)@`), sure: true},
-	{re: regexp.MustCompile(`(?i)authorization['"]?\s*[:=,]?\s*['"]?\s*(?:basic|bearer|token)\s+([A-Za-z0-9+/=._~-]{4,})`), sure: true},
+	{re: regexp.MustCompile(`\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@'"<>?#]*:([^\s/'"<>]+)@`), word: "://", sure: true},
+	{re: regexp.MustCompile(`(?i)authorization['"]?\s*[:=,]?\s*['"]?\s*(?:basic|bearer|token)\s+([A-Za-z0-9+/=._~-]{4,})`), word: "authorization", sure: true},
 	{re: regexp.MustCompile(`(?i)(?:^|[^\w-])--((?:[a-z]+-)*` + names + `[a-z]*)(?:=|['"],\s*)` + valued), name: 1, sure: true},
 	{re: regexp.MustCompile(`(?i)(?:^|[^\w-])--((?:[a-z]+-)*` + names + `[a-z]*)\s+` + valued), name: 1},
 	{re: regexp.MustCompile(`(?i)([\w.-]*` + names + `[\w.-]*)['"]?\]?\s*(?::=|=>|=)\s*` + valued), name: 1},
@@ -50,9 +81,14 @@ var placeRules = []placeRule{
 
 // spans finds the secrets of a text by their places. program is the one whose
 // arguments the text is, if known; own says that the words are ours.
-func spans(text, program string, own bool) []span {
+func spans(text, program string, own bool) []span { return spansOf(text, program, own, hintsOf(text)) }
+
+func spansOf(text, program string, own bool, h hints) []span {
 	var list []span
 	for _, r := range placeRules {
+		if r.word == "" && !h.naming || r.word != "" && !h.have(r.word) {
+			continue
+		}
 		for _, m := range r.re.FindAllStringSubmatchIndex(text, -1) {
 			if r.foreign && own && !strings.ContainsAny(text[m[0]:m[1]], `_"'`) {
 				continue
@@ -72,8 +108,12 @@ func spans(text, program string, own bool) []span {
 			}
 		}
 	}
-	list = append(list, ofCommands(text, program)...)
-	list = append(list, ofPipes(text)...)
+	if h.have("-") {
+		list = append(list, ofCommands(text, program)...) // behind an option
+	}
+	if h.have("passwd", "cryptsetup") {
+		list = append(list, ofPipes(text)...)
+	}
 	return united(text, list)
 }
 

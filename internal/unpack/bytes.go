@@ -126,10 +126,30 @@ func ReadFull(b Bytes, off, n int64) ([]byte, error) {
 	return p, nil
 }
 
+// With calls f with n bytes of b from off on, which f must not keep: they lie in
+// a buffer that others get. It fails if there are fewer, or if f does.
+func With(b Bytes, off, n int64, f func(p []byte) error) error {
+	if _, ok := b.(Slice); ok || n > sampled {
+		p, err := ReadFull(b, off, n)
+		if err != nil {
+			return err
+		}
+		return f(p)
+	}
+	if off < 0 || n < 0 || off > b.Size() || n > b.Size()-off {
+		return fmt.Errorf("%d bytes at 0x%x: %w", n, off, io.ErrUnexpectedEOF)
+	}
+	room := scratch.Get().(*[sampled]byte)
+	defer scratch.Put(room)
+	if got, _ := b.ReadAt(room[:n], off); int64(got) < n {
+		return fmt.Errorf("%d bytes at 0x%x: %w", n, off, io.ErrUnexpectedEOF)
+	}
+	return f(room[:n])
+}
+
 // FindBytes is the offset of text, which is not all zeros, in b from some offset
 // on, or -1.
 func FindBytes(b Bytes, from int64, text string) int64 {
-	const piece = 1 << 20
 	if s, ok := b.(Slice); ok {
 		if from > int64(len(s)) {
 			return -1
@@ -139,15 +159,31 @@ func FindBytes(b Bytes, from int64, text string) int64 {
 		}
 		return -1
 	}
+	room := scratch.Get().(*[sampled]byte)
+	defer scratch.Put(room)
+	piece := int64(sampled - len(text))
 	for start, end := range Stretches(b, from, b.Size(), int64(len(text))) {
 		for from = start; from < end; from += piece {
-			p := ReadSome(b, from, min(piece+int64(len(text))-1, end-from))
-			if i := bytes.Index(p, []byte(text)); i >= 0 {
+			n, _ := b.ReadAt(room[:min(piece+int64(len(text))-1, end-from)], from)
+			if i := bytes.Index(room[:n], []byte(text)); i >= 0 {
 				return from + int64(i)
 			}
 		}
 	}
 	return -1
+}
+
+// LastIndex is bytes.LastIndex for a text that is rare: found by looking for all
+// of them from the start, which is much faster.
+func LastIndex(b []byte, text string) int {
+	last := -1
+	for {
+		i := bytes.Index(b[last+1:], []byte(text))
+		if i < 0 {
+			return last
+		}
+		last += 1 + i
+	}
 }
 
 // OnlyByte says that b is nothing but the byte v.

@@ -67,7 +67,9 @@ func (c *Carver) Candidates(data Bytes) []Candidate {
 			found = c.inBlocks(found, s, base)
 			return
 		}
-		buf := make([]byte, min(1<<20, b.Size()))
+		room := scratch.Get().(*[sampled]byte)
+		defer scratch.Put(room)
+		buf := room[:min(sampled, b.Size())]
 		at := int64(0)
 		for r := io.NewSectionReader(b, 0, b.Size()); ; {
 			n, err := io.ReadFull(r, buf)

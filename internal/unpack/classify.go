@@ -2,8 +2,10 @@ package unpack
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -18,15 +20,21 @@ type Class struct {
 // spread over the rest.
 const sampled = 256 << 10
 
+// scratch is room for bytes that are looked at once.
+var scratch = sync.Pool{New: func() any { return new([sampled]byte) }}
+
 func classifyBytes(data Bytes) Class {
 	size := data.Size()
 	if size <= sampled {
 		return Classify(ReadSome(data, 0, size))
 	}
-	var b []byte
+	room := scratch.Get().(*[sampled]byte)
+	defer scratch.Put(room)
+	b := room[:0]
 	const pieces = 16
 	for i := range int64(pieces) {
-		b = append(b, ReadSome(data, i*(size-sampled/pieces)/(pieces-1), sampled/pieces)...)
+		n, _ := data.ReadAt(room[len(b):len(b)+sampled/pieces], i*(size-sampled/pieces)/(pieces-1))
+		b = b[:len(b)+n]
 	}
 	c := Classify(b)
 	if c.Type == TypePadding && !OnlyPadding(data, 0) {
@@ -185,14 +193,19 @@ func IsText(b []byte) bool {
 // OnlyPadding says that from off on there is nothing but one repeated byte, 0
 // or 0xff mixed: what flash tools fill with.
 func OnlyPadding(data Bytes, off int64) bool {
-	buf := make([]byte, 64<<10)
+	if s, ok := data.(Slice); ok && off >= 0 {
+		return IsPadding(s[min(off, s.Size()):])
+	}
+	room := scratch.Get().(*[sampled]byte)
+	defer scratch.Put(room)
+	step := int64(4096) // most ends here
 	for from, to := range Stretches(data, off, data.Size(), 0) {
-		for off = from; off < to; {
-			n, err := data.ReadAt(buf[:min(int64(len(buf)), to-off)], off)
+		for off = from; off < to; step = sampled {
+			n, err := data.ReadAt(room[:min(step, to-off)], off)
 			if n == 0 || (err != nil && off+int64(n) < data.Size()) {
 				return false
 			}
-			if !IsPadding(buf[:n]) {
+			if !IsPadding(room[:n]) {
 				return false
 			}
 			off += int64(n)
@@ -201,7 +214,14 @@ func OnlyPadding(data Bytes, off int64) bool {
 	return true
 }
 
+// IsPadding says that bytes are 0 and 0xff only.
 func IsPadding(b []byte) bool {
+	for len(b) >= 8 {
+		if w := binary.NativeEndian.Uint64(b); w != 0 && w != ^uint64(0) {
+			break
+		}
+		b = b[8:]
+	}
 	for _, c := range b {
 		if c != 0 && c != 0xff {
 			return false

@@ -94,6 +94,7 @@ type explorer struct {
 	read    atomic.Int64  // bytes looked at
 	all     atomic.Int64  // those and the ones known to come
 	kept    atomic.Int64
+	spare   spares
 	mu      sync.Mutex
 	known   map[string]*work // by digest
 	waits   []wait           // who waits for whom now
@@ -111,10 +112,6 @@ func newExplorer(ctx context.Context, opt Options) *explorer {
 	return x
 }
 
-// InMemory is the size up to which content is decoded into memory while it is
-// looked at; larger content is read piecewise.
-const InMemory = 64 << 20
-
 // fill reads, hashes and opens the bytes of a node that lies in the content of
 // up. raw says that they are no file of a tree: then every offset is searched
 // for objects.
@@ -124,20 +121,17 @@ func (x *explorer) fill(n *Node, data Bytes, up *work, raw bool) error {
 		return nil
 	}
 	lazy := data
-	if data.Size() <= InMemory {
-		b, err := ReadAll(data, InMemory)
-		switch {
-		case err != nil && n.Entry == nil && up != nil:
-			x.broken(n, lazy, up, raw, err)
-			return nil
-		case err != nil:
-			return x.damaged(n, lazy, b, err)
-		}
-		data = Slice(b)
+	l, err := x.load(data)
+	switch {
+	case err != nil && n.Entry == nil && up != nil:
+		x.broken(n, lazy, up, raw, err)
+		return nil
+	case err != nil:
+		return x.damaged(n, lazy, l.now, err)
 	}
+	data = l.now
 	key, sum := x.opt.SHA256, x.opt.SHA256
 	if up != nil || sum == "" {
-		var err error
 		if key, sum, err = x.digest(data, up == nil || n.Entry != nil); err != nil {
 			switch {
 			case x.ctx.Err() != nil:
@@ -154,11 +148,14 @@ func (x *explorer) fill(n *Node, data Bytes, up *work, raw bool) error {
 	switch {
 	case first:
 		w.code = n.Format == CodePart
-		w.content = x.analyse(lazy, data, sum, w, raw)
+		w.content = x.analyse(l.later, data, sum, w, raw)
 		close(w.done)
+		x.done(l, w.content)
 	case !x.await(w, up):
-		n.Content = unreadContent(data, "limit", "it contains itself")
+		n.Content = unreadContent(l.later, "limit", "it contains itself")
 		return nil
+	default:
+		x.again(l)
 	}
 	n.Content = w.content
 	return nil
@@ -169,12 +166,13 @@ func unreadContent(data Bytes, reason, note string) *Content {
 }
 
 // damaged keeps what could be read of content that has an error inside.
-func (x *explorer) damaged(n *Node, lazy Bytes, got []byte, err error) error {
+func (x *explorer) damaged(n *Node, lazy, part Bytes, err error) error {
+	got, _ := part.(Slice)
 	gap := Gap{Offset: int64(len(got)), Size: lazy.Size() - int64(len(got)), Reason: ReasonOf(err), Note: err.Error()}
-	c := &Content{Size: lazy.Size(), Data: Slice(got), Type: Classify(got).Type, Gaps: []Gap{gap}}
+	c := &Content{Size: lazy.Size(), Data: got, Type: Classify(got).Type, Gaps: []Gap{gap}}
 	sum := sha256.Sum256(got)
 	c.SHA256 = hex.EncodeToString(sum[:])
-	x.observe(c, Slice(got))
+	x.observe(c, got)
 	n.Content = c
 	return nil
 }
@@ -208,27 +206,6 @@ var (
 	ErrEncrypted   = errors.New("encrypted")
 )
 
-// kept is how many decoded bytes stay in memory for those who look again, so
-// that a product of usual size is decoded once.
-const kept = 160 << 20
-
-// keep returns decoded bytes in place of those that would be decoded again, as
-// long as there is room.
-func (x *explorer) keep(lazy, decoded Bytes) Bytes {
-	switch lazy := lazy.(type) {
-	case Slice, *window, *folderFile:
-		return lazy // costs nothing to read again
-	case Stored:
-		if lazy.Stored() {
-			return lazy
-		}
-	}
-	if _, ok := decoded.(Slice); !ok || x.kept.Add(decoded.Size()) > kept {
-		return lazy
-	}
-	return decoded
-}
-
 // expect counts bytes that will be looked at.
 func (x *explorer) expect(n int64) { x.all.Add(n) }
 
@@ -257,9 +234,10 @@ func (x *explorer) digest(data Bytes, file bool) (key, sum string, err error) {
 	return sum, sum, err
 }
 
-// analyse opens new content, or says what it is.
-func (x *explorer) analyse(lazy, data Bytes, sum string, w *work, raw bool) *Content {
-	c := &Content{SHA256: sum, Size: data.Size(), Data: x.keep(lazy, data)}
+// analyse opens new content, or says what it is. later is for those who look
+// again.
+func (x *explorer) analyse(later, data Bytes, sum string, w *work, raw bool) *Content {
+	c := &Content{SHA256: sum, Size: data.Size(), Data: later}
 	head := ReadSome(data, 0, 4096)
 	kind := ClassifyHead(head)
 	if w.depth > x.budget.Limits.Depth {

@@ -35,6 +35,8 @@ func NextHeld(b Bytes, off int64) (from, to int64) {
 // heldUnit is what stretches are rounded to: holes that are smaller are read.
 const heldUnit = 64 << 10
 
+var zeros [heldUnit]byte
+
 // Stretches are the parts from..to of b that are not holes, in order and apart,
 // each with at least so many zeros of a hole at its sides as margin says: what
 // looks for texts and for padding sees there that they end.
@@ -87,7 +89,6 @@ func holes(b Bytes, enough int64) int64 {
 // not nil, is told how many more bytes were looked at.
 func Digest(ctx context.Context, b Bytes, read func(n int64)) (string, error) {
 	h := sha256.New()
-	zeros := make([]byte, heldUnit)
 	at := int64(0)
 	fill := func(to int64) error {
 		for n := int64(0); at < to; at += n {
@@ -128,18 +129,20 @@ func feed(ctx context.Context, h io.Writer, b Bytes, from, to int64, read func(n
 	return nil
 }
 
-// walk calls f for from..to of b in pieces of a megabyte.
+// walk calls f for from..to of b in pieces that stay in a processor's cache.
 func walk(ctx context.Context, b Bytes, from, to int64, f func(p []byte, at int64), read func(n int64)) error {
 	s, mem := b.(Slice)
 	var buf []byte
 	if !mem {
-		buf = make([]byte, min(1<<20, to-from))
+		room := scratch.Get().(*[sampled]byte)
+		defer scratch.Put(room)
+		buf = room[:]
 	}
 	for at := from; at < to; {
 		if ctx.Err() != nil {
 			return timeOut()
 		}
-		n := min(to-at, 1<<20)
+		n := min(to-at, sampled)
 		p := buf[:min(n, int64(len(buf)))]
 		if mem {
 			p = s[at : at+n]

@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -74,7 +73,7 @@ func openZipBehind(in *unpack.Input) (*unpack.Object, error) {
 	}
 	from := max(0, in.Data.Size()-zipEndSize-64<<10)
 	tail := unpack.ReadSome(in.Data, from, in.Data.Size())
-	i := bytes.LastIndex(tail, []byte(zipEnd))
+	i := unpack.LastIndex(tail, zipEnd)
 	if i < 0 {
 		return nil, unpack.ErrNotThis
 	}

@@ -45,7 +45,7 @@ func openPyInstaller(in *unpack.Input) (*unpack.Object, error) {
 	}
 	from := max(0, in.Data.Size()-4096)
 	tail := unpack.ReadSome(in.Data, from, 4096)
-	i := bytes.LastIndex(tail, []byte(pyCookie))
+	i := unpack.LastIndex(tail, pyCookie)
 	if i < 0 || len(tail)-i < pyCookieOld {
 		return nil, unpack.ErrNotThis
 	}

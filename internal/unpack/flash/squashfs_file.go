@@ -185,11 +185,12 @@ func (s *squashfs) unpack(dst []byte, at int64, size uint32) (int, error) {
 	if at < s.size || size > s.super.BlockSize || at > s.end-int64(size) {
 		return 0, fmt.Errorf("%d packed bytes at 0x%x are outside of the file system", size, at)
 	}
-	src, err := unpack.ReadFull(s.data, at, int64(size))
-	if err != nil {
-		return 0, err
-	}
-	return s.decode(src, dst)
+	n := 0
+	err := unpack.With(s.data, at, int64(size), func(src []byte) (err error) {
+		n, err = s.decode(src, dst)
+		return err
+	})
+	return n, err
 }
 
 // readFragment fills p from offset in of the file's end, which is length bytes
