@@ -197,6 +197,9 @@ func (d *TestDoor) door(i int) doorward.Door {
 	}
 	for k, v := range d.Detail {
 		out.Detail[k] = v
+		if v == "true" || v == "false" { // as in reports
+			out.Detail[k] = v == "true"
+		}
 	}
 	return out
 }
