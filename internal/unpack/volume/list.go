@@ -12,6 +12,7 @@ var List = []*unpack.Reader{
 	UDF,
 	NTFS,
 	HFSPlus,
+	APFS,
 	HFS,
 	BitLocker,
 	DMGEncrypted,
