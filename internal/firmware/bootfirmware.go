@@ -7,16 +7,17 @@ import (
 	"github.com/doorward/doorward"
 	"github.com/doorward/doorward/internal/detect"
 	"github.com/doorward/doorward/internal/product"
+	"github.com/doorward/doorward/internal/unpack"
 )
 
 // BootFirmware finds doors of a PC's firmware.
 var BootFirmware = &Detector{
 	Name: "bootfirmware",
 	Doc: "Doors of UEFI firmware and what lies beside it on the flash: test keys and switched-off checks of secure boot, the UEFI shell, booting from the network, " +
-		"scripts built into iPXE, flash descriptors that let the host write the management engine, debugging unlocked by AMD's soft fuses, and programs that the firmware puts into the system (WPBT, Computrace and what works like it), and setup options whose default opens debugging, the flash or the console.",
+		"scripts built into iPXE, flash descriptors that let the host write the management engine, debugging unlocked by AMD's soft fuses, and programs that the firmware puts into the system (WPBT, Computrace and what works like it), setup options whose default opens debugging, the flash or the console, and the certificate that shim trusts.",
 	Kinds: []doorward.Kind{doorward.KindKey, doorward.KindDebug, doorward.KindUpdate, doorward.KindPrivilege},
 	Patterns: append(installMarks(),
-		shellMark, httpBootMark, pxeBootMark, setupModeMark, tlsProtocol, ipxeMark, descriptorMark, fusesMark, gbbMark, englishMark, ipxeSite, ipxePrompt,
+		shellMark, httpBootMark, pxeBootMark, setupModeMark, tlsProtocol, ipxeMark, descriptorMark, fusesMark, gbbMark, englishMark, ipxeSite, ipxePrompt, vendorSection,
 		"DO NOT TRUST", "DO NOT SHIP", "SnakeOil",
 	),
 	Scope: detect.ProductAll,
@@ -64,6 +65,9 @@ func runBootFirmware(ctx context.Context, p *product.Product, out *detect.Sink) 
 		}
 		if f.Has(englishMark) && !f.Type.IsText() && !f.Deleted() && inFirmware(f) && f.Size <= 64<<20 {
 			b.setup(f)
+		}
+		if f.Has(vendorSection) && f.Type == unpack.TypePE && !f.Deleted() {
+			b.shim(f)
 		}
 		if f.Has(ipxeMark) && !f.Type.IsText() && !f.Deleted() {
 			if b.ipxe(f) {

@@ -1,6 +1,7 @@
 package firmware
 
 import (
+	"bytes"
 	"fmt"
 	"path"
 	"regexp"
@@ -21,6 +22,7 @@ var bootArgs = regexp.MustCompile(`(?:^|[\s"'=])((?:rd)?init=/bin/(?:ba|a|da|z)?
 // bootSettings looks at boot loaders' environments, device trees' and boot
 // menus' arguments.
 func bootSettings(p *product.Product, out *detect.Sink) {
+	noAutoboot(p, out)
 	spl := firstStages(p)
 	for _, f := range p.Files {
 		if f.Content.Object != nil && !f.Deleted() {
@@ -37,6 +39,48 @@ func bootSettings(p *product.Product, out *detect.Sink) {
 			out.Looked(doorward.KindDebug, 1, "boot menu or device tree")
 			argumentLines(f, f.Text(), out)
 		}
+	}
+}
+
+// noAutoboot reports loaders that were built without starting anything by
+// themselves: they end at their prompt. U-Boot has a line editor then, but neither
+// the delay nor what it shows while it waits.
+func noAutoboot(p *product.Product, out *detect.Sink) {
+	within := map[*unpack.Content]*unpack.Content{}
+	var walk func(c, loader *unpack.Content)
+	walk = func(c, loader *unpack.Content) {
+		if c == nil || within[c] != nil {
+			return
+		}
+		if c.Object != nil && c.Object.Info["loader"] == "U-Boot" {
+			loader = c
+		}
+		if loader != nil {
+			within[c] = loader
+		}
+		for _, k := range c.Children {
+			walk(k.Content, loader)
+		}
+	}
+	walk(p.Root.Content, nil)
+	done := map[*unpack.Content]bool{}
+	for _, f := range p.Files {
+		loader := within[f.Content]
+		if loader == nil || f.Deleted() || done[loader] {
+			continue
+		}
+		done[loader] = true
+		b, err := unpack.ReadAll(loader.Data, 4<<20)
+		if err != nil || !bytes.Contains(b, []byte("<INTERRUPT>\n")) || bytes.Contains(b, []byte("bootdelay")) || bytes.Contains(bytes.ToLower(b), []byte("autoboot")) {
+			continue
+		}
+		d := debugDoor("boot-shell", "the boot loader starts nothing by itself: it stays in its shell on the console", doorward.Physical, doorward.Open)
+		setPath(&d, f)
+		d.Certainty = doorward.Likely
+		d.Where = f.Where()
+		d.Evidence = []doorward.Evidence{{What: loader.Object.Info["banner"], Note: "it has a command line, but neither a boot delay nor the text that a loader shows while it waits; assumes that nothing else starts the system"}}
+		d.Check = "On the device, watch the serial console while it starts."
+		out.Door(d)
 	}
 }
 

@@ -33,7 +33,7 @@ type known struct {
 // Patterns returns the byte strings that the inventory asks the pass over the
 // bytes to look for.
 func Patterns() []string {
-	var list []string
+	list := []string{sbatMark}
 	for _, k := range table() {
 		if k.needle != "" && !slices.Contains(list, k.needle) {
 			list = append(list, k.needle)

@@ -55,6 +55,9 @@ func (in *inventory) program(f *product.File, info *executable.Info) {
 	if info.Go != nil {
 		goMain(&c, info.Go)
 	}
+	if info.Format == "pe" {
+		sbat(f, &c)
+	}
 	if c.Version != "" && in.named[scope{f.Volume, c.Name}] {
 		return
 	}

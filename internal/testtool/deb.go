@@ -2,6 +2,7 @@ package testtool
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +13,8 @@ import (
 // Deb returns the path of a Debian package's file, fetched once and kept in the
 // user's cache folder. It is for reading: nothing of it is ever run. Without
 // apt-get or a mirror the test is skipped, or fails if DOORWARD_NEED_TOOLS is
-// set, as with Need.
+// set, as with Need. NAME:ARCHITECTURE is a package for another machine, which
+// this one's package lists need not know.
 func Deb(t testing.TB, name string) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
@@ -46,8 +48,11 @@ func Deb(t testing.TB, name string) string {
 }
 
 func cachedDeb(dir, name string) string {
-	name, _, _ = strings.Cut(name, ":")
-	found, _ := filepath.Glob(filepath.Join(dir, name+"_*.deb"))
+	name, arch, foreign := strings.Cut(name, ":")
+	if !foreign {
+		arch = ""
+	}
+	found, _ := filepath.Glob(filepath.Join(dir, name+"_*"+arch+".deb"))
 	if len(found) == 0 {
 		return ""
 	}
@@ -60,13 +65,43 @@ func download(dir, name string) (string, error) {
 	var out []byte
 	var err error
 	for range 2 {
-		cmd := exec.Command("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", name)
+		args := []string{"-q", "-o", "APT::Sandbox::User=root"}
+		if base, arch, foreign := strings.Cut(name, ":"); foreign {
+			more, err := foreignLists(filepath.Join(dir, "..", "..", "lists-"+arch), arch)
+			if err != nil {
+				return err.Error(), err
+			}
+			args, name = append(args, more...), base
+		}
+		cmd := exec.Command("apt-get", append(args, "download", name)...)
 		cmd.Dir = dir
 		if out, err = cmd.CombinedOutput(); err == nil {
 			return "", nil
 		}
 	}
 	return string(bytes.TrimSpace(out)), err
+}
+
+// foreignLists are apt's options for another architecture's package lists, which
+// are kept in a folder of the cache and fetched once.
+func foreignLists(dir, arch string) ([]string, error) {
+	options := []string{"-o", "APT::Architecture=" + arch, "-o", "APT::Architectures=" + arch, "-o", "Dir::State=" + dir, "-o", "Dir::State::status=" + filepath.Join(dir, "status"), "-o", "Dir::Cache=" + filepath.Join(dir, "cache")}
+	if lists, _ := filepath.Glob(filepath.Join(dir, "lists", "*_Packages*")); len(lists) > 0 {
+		return options, nil
+	}
+	for _, sub := range []string{"lists/partial", "cache/archives/partial"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "status"), nil, 0o644); err != nil {
+		return nil, err
+	}
+	out, err := exec.Command("apt-get", append([]string{"-q", "-o", "APT::Sandbox::User=root", "update"}, options...)...).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
+	}
+	return options, nil
 }
 
 // DebFile returns the bytes of one file of a Debian package, which is unpacked

@@ -7,6 +7,9 @@ var List = []*unpack.Reader{
 	BzImage,
 	FIT, // before DTB, which it is too
 	DTB,
+	FIP,
+	GRUB,
+	GRUBImage,
 	FIS,
 	TRX,
 	UBootDefaults,
