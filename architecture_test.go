@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"internal/executable":              {"internal/signature"},
 	"internal/signature":               {},
 	"internal/rootca":                  {},
+	"internal/registry":                {"internal/facts"},
 	"internal/detect":                  {},
 	"internal/settle":                  {},
 	"internal/reconcile":               {},

@@ -13,7 +13,8 @@ import (
 )
 
 type originsCmd struct {
-	Show originsShowCmd `cmd:"" default:"withargs" help:"List the origin facts of a report (the default)."`
+	Show   originsShowCmd   `cmd:"" default:"withargs" help:"List the origin facts of a report (the default)."`
+	Import originsImportCmd `cmd:"" help:"Make a file of facts of a public register that you downloaded."`
 }
 
 type originsShowCmd struct {
