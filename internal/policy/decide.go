@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
 
 	"github.com/doorward/doorward"
@@ -149,7 +150,7 @@ func (r *ruling) explain(d *doorward.Decision, all []judged) {
 			continue
 		}
 		d.Reasons = append(d.Reasons, doorward.Reason{
-			Rule: j.ID, Effect: j.Then, Known: j.outcome, Text: j.Title + ": " + j.told.text, Facts: j.told.facts, Source: j.Source.String(),
+			Rule: j.ID, Effect: j.Then, Known: j.outcome, Text: strings.TrimSuffix(j.Title+": "+j.told.text, ": "), Facts: j.told.facts, Source: j.Source.String(),
 		})
 		switch {
 		case j.Then == Condition:
@@ -201,8 +202,8 @@ func (r *ruling) because(j judged) found {
 			best, told.changes = len(f.changes), f.changes
 		}
 	}
-	if told.text == "" {
-		told.text, told.changes = "it always applies", []string{"another policy: rule " + j.ID + " always applies"}
+	if len(j.found) == 0 {
+		told.changes = []string{"another policy: rule " + j.ID + " always applies"}
 	}
 	return told
 }

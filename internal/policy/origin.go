@@ -155,10 +155,10 @@ func (r *ruling) changeOf(c *OriginCondition, a asked, saw *seen) string {
 	if c.Evidence != "" {
 		class = string(c.Evidence)
 	}
-	what := "that is not on " + strings.Join(c.In, " or ")
+	what := "that is not on list " + strings.Join(c.In, " or ")
 	switch {
 	case len(c.NotIn) > 0:
-		what = "that is on " + strings.Join(c.NotIn, " or ")
+		what = "that is on list " + strings.Join(c.NotIn, " or ")
 	case c.Known:
 		what = "that answers it"
 	}
@@ -201,9 +201,9 @@ func (c *OriginCondition) text(t truth, hits, open []string, all int) string {
 	if len(c.Whose) > 0 {
 		axes += " (" + strings.Join(words(c.Whose), ", ") + ")"
 	}
-	what := "on " + strings.Join(c.In, " or ")
+	what := "on list " + strings.Join(c.In, " or ")
 	if len(c.NotIn) > 0 {
-		what = "not on " + strings.Join(c.NotIn, " or ")
+		what = "not on list " + strings.Join(c.NotIn, " or ")
 	}
 	switch {
 	case c.Known && t == unknown:

@@ -169,9 +169,16 @@ func serial(r *doorward.Report) string {
 	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])
 }
 
-// doorProperties lists the doors for people who read SBOMs.
+// doorProperties lists the decision, if there is one, and the doors, for people
+// who read SBOMs.
 func doorProperties(r *doorward.Report) []cdxProperty {
 	var list []cdxProperty
+	if d := r.Decision; d != nil {
+		list = append(list, cdxProperty{"doorward:report:decision", plain(fmt.Sprintf("%s for level %s, by policy %s (SHA-256 %s) on %s", d.Result, d.Level, d.Policy, d.PolicySHA256, d.At))})
+		for _, reason := range d.Reasons {
+			list = append(list, cdxProperty{"doorward:report:reason", plain(reason.Rule + ": " + reason.Text)})
+		}
+	}
 	for i := range r.Doors {
 		d := &r.Doors[i]
 		list = append(list, cdxProperty{"doorward:report:door", fmt.Sprintf("%s %s, %s: %s (%s)", d.Weight, d.Kind, d.Status, plain(d.Title), d.ID)})

@@ -25,6 +25,7 @@ type (
 		Runs    []sarifRun `json:"runs"`
 	}
 	sarifRun struct {
+		Properties  map[string]any    `json:"properties,omitempty"` // the decision, if there is one
 		Tool        sarifTool         `json:"tool"`
 		Invocations []sarifInvocation `json:"invocations"`
 		Artifacts   []sarifArtifact   `json:"artifacts,omitempty"`
@@ -121,6 +122,9 @@ func sarifOf(r *doorward.Report, baseline func(d *doorward.Door) string) sarifRu
 		Tool:        sarifTool{sarifComponent{Name: "Doorward", Version: plain(r.Tool.Version), Rules: sarifRules()}},
 		Invocations: []sarifInvocation{sarifInvoked(r)},
 		Results:     []sarifResult{}, ColumnKind: "unicodeCodePoints",
+	}
+	if r.Decision != nil {
+		run.Properties = map[string]any{"decision": completeDecision(r.Decision)}
 	}
 	if r.Subject.Name != "" {
 		a := sarifArtifact{Location: sarifURI{fileURI(r.Subject.Name)}, Length: r.Subject.Size}
