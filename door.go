@@ -79,24 +79,25 @@ const (
 
 // Door is an access path of a product.
 type Door struct {
-	ID         string      `json:"id"`
-	Kind       Kind        `json:"kind"`
-	Title      string      `json:"title"` // one line, for a person
-	Weight     Weight      `json:"weight"`
-	Reach      Reach       `json:"reach"`
-	Stages     []Stage     `json:"stages"`
-	Certainty  Certainty   `json:"certainty"`
-	Status     Status      `json:"status"`
-	DeclaredBy *DeclaredBy `json:"declared_by"`
-	Denied     *DeclaredBy `json:"denied_by,omitempty"` // the claim that it contradicts
-	Component  string      `json:"component,omitempty"` // bom-ref of the innermost component that holds it
-	Where      []Where     `json:"where"`               // the most telling place first
-	Evidence   []Evidence  `json:"evidence"`
-	Check      string      `json:"check,omitempty"` // how to check it by hand, one or two sentences
-	References []string    `json:"references,omitempty"`
-	Detail     Detail      `json:"detail"`
-	Detector   string      `json:"detector,omitempty"` // who found it
-	Mark       *Mark       `json:"mark,omitempty"`     // what a reviewer said of it
+	ID         string       `json:"id"`
+	Kind       Kind         `json:"kind"`
+	Title      string       `json:"title"` // one line, for a person
+	Weight     Weight       `json:"weight"`
+	Reach      Reach        `json:"reach"`
+	Stages     []Stage      `json:"stages"`
+	Certainty  Certainty    `json:"certainty"`
+	Status     Status       `json:"status"`
+	DeclaredBy *DeclaredBy  `json:"declared_by"`
+	Denied     *DeclaredBy  `json:"denied_by,omitempty"`      // the claim that it contradicts
+	AlsoDenied []DeclaredBy `json:"also_denied_by,omitempty"` // further ones
+	Component  string       `json:"component,omitempty"`      // bom-ref of the innermost component that holds it
+	Where      []Where      `json:"where"`                    // the most telling place first
+	Evidence   []Evidence   `json:"evidence"`
+	Check      string       `json:"check,omitempty"` // how to check it by hand, one or two sentences
+	References []string     `json:"references,omitempty"`
+	Detail     Detail       `json:"detail"`
+	Detector   string       `json:"detector,omitempty"` // who found it
+	Mark       *Mark        `json:"mark,omitempty"`     // what a reviewer said of it
 
 	// Secrets are the strings of this door (passwords, hashes, tokens, key
 	// blocks) that reports mask wherever they stand in it.

@@ -26,7 +26,8 @@ func Status(doors []doorward.Door, declarations []*doorward.Declaration, subject
 	parents := newParents(opt.Components)
 	claims := usable(declarations, subject, opt)
 	for i := range doors {
-		doors[i].Status, doors[i].DeclaredBy, doors[i].Denied = doorward.Undeclared, nil, nil
+		doors[i].Status, doors[i].DeclaredBy = doorward.Undeclared, nil
+		doors[i].Denied, doors[i].AlsoDenied = nil, nil
 		declare(&doors[i], claims, parents)
 	}
 	for i := range doors {
@@ -136,9 +137,11 @@ func deny(d *doorward.Door, claims []*claim, parents parents) {
 			continue
 		}
 		c.matched++
+		by := doorward.DeclaredBy{Document: c.document.Document, Pointer: c.Pointer, Claim: strings.TrimSpace(string(c.Says) + " " + c.Text)}
 		if d.Status == doorward.Undeclared {
-			d.Status = doorward.Contradicts
-			d.Denied = &doorward.DeclaredBy{Document: c.document.Document, Pointer: c.Pointer, Claim: strings.TrimSpace(string(c.Says) + " " + c.Text)}
+			d.Status, d.Denied = doorward.Contradicts, &by
+		} else {
+			d.AlsoDenied = append(d.AlsoDenied, by)
 		}
 	}
 }

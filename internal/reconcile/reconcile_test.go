@@ -112,6 +112,10 @@ func TestDenial(t *testing.T) {
 	if got[0].DeclaredBy != nil || got[0].Denied == nil || got[0].Denied.Claim != "doorward:no-door debug" {
 		t.Errorf("declared by %v, denied by %v", got[0].DeclaredBy, got[0].Denied)
 	}
+	both, _ := reconcile.Status(doors[2:3], []*doorward.Declaration{declaration(t, "no-door update", "no-hidden-function outflow")}, doorward.Subject{}, reconcile.Options{})
+	if both[0].Denied.Claim != "doorward:no-door update" || len(both[0].AlsoDenied) != 1 || both[0].AlsoDenied[0].Claim != "doorward:no-hidden-function outflow" {
+		t.Errorf("denied by %v, also by %v", both[0].Denied, both[0].AlsoDenied)
+	}
 	if uses[0].Matched != 1 || !strings.Contains(uses[0].Note, "conflict: 1 door") {
 		t.Errorf("the denial's use is %+v", uses[0])
 	}

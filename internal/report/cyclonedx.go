@@ -30,8 +30,8 @@ func writeCycloneDX(w io.Writer, r *doorward.Report) error {
 		},
 		Components:   nest(r.Components, product),
 		Compositions: []cdxComposition{{Aggregate: "unknown", Assemblies: []string{product}}},
-		Declarations: cdxDenied(r, product),
 	}
+	bom.Declarations, bom.Definitions = cdxContradicted(r, product)
 	makers := cdxMakersOf(r.Origins)
 	makers.fill(&bom.Metadata.Component, doorward.ProductSubject)
 	for i := range bom.Components {
@@ -57,6 +57,7 @@ type (
 		Components   []cdxComponent   `json:"components"`
 		Compositions []cdxComposition `json:"compositions"`
 		Declarations *cdxDeclarations `json:"declarations,omitempty"`
+		Definitions  *cdxDefinitions  `json:"definitions,omitempty"`
 	}
 	cdxMetadata struct {
 		Timestamp string       `json:"timestamp,omitempty"`
@@ -105,22 +106,6 @@ type (
 	cdxComposition struct {
 		Aggregate  string   `json:"aggregate"`
 		Assemblies []string `json:"assemblies"`
-	}
-	cdxDeclarations struct {
-		Claims   []cdxClaim `json:"claims"`
-		Evidence []cdxProof `json:"evidence"`
-	}
-	cdxClaim struct {
-		BOMRef          string   `json:"bom-ref"`
-		Target          string   `json:"target"`
-		Predicate       string   `json:"predicate"`
-		Reasoning       string   `json:"reasoning"`
-		CounterEvidence []string `json:"counterEvidence"`
-	}
-	cdxProof struct {
-		BOMRef       string `json:"bom-ref"`
-		PropertyName string `json:"propertyName"`
-		Description  string `json:"description"`
 	}
 )
 
@@ -279,34 +264,4 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-// cdxDenied gives the claims that doors contradict, with these as
-// counter-evidence; nil if there are none.
-func cdxDenied(r *doorward.Report, product string) *cdxDeclarations {
-	out := &cdxDeclarations{}
-	at := map[string]int{}
-	for i := range r.Doors {
-		d := &r.Doors[i]
-		if d.Denied == nil {
-			continue
-		}
-		proof := "evidence-" + d.ID
-		out.Evidence = append(out.Evidence, cdxProof{proof, "doorward:report:door", fmt.Sprintf("%s %s: %s", d.Weight, d.Kind, plain(d.Title))})
-		key := d.Denied.Document + "\x00" + d.Denied.Pointer
-		n, ok := at[key]
-		if !ok {
-			n = len(out.Claims)
-			at[key] = n
-			out.Claims = append(out.Claims, cdxClaim{
-				BOMRef: fmt.Sprintf("claim-%d", n+1), Target: product, Predicate: plain(d.Denied.Claim),
-				Reasoning: "stated in " + plain(d.Denied.Document) + " at " + plain(d.Denied.Pointer),
-			})
-		}
-		out.Claims[n].CounterEvidence = append(out.Claims[n].CounterEvidence, proof)
-	}
-	if len(out.Claims) == 0 {
-		return nil
-	}
-	return out
 }

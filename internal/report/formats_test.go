@@ -33,7 +33,8 @@ func cyclonedxSchema(t *testing.T, version string) *jsonschema.Schema {
 func hostile() *doorward.Report {
 	return &doorward.Report{
 		Subject: doorward.Subject{Name: "../a b:%2e\xff.bin", Size: 1},
-		Doors:   []doorward.Door{{ID: "x", Kind: "key", Title: "[a](javascript:1) {0}", Where: []doorward.Where{{Path: []string{"s", "//evil/\x00\xff?#"}}}, Evidence: []doorward.Evidence{{What: "\x1b[2J"}}}},
+		Doors: []doorward.Door{{ID: "x", Kind: "key", Title: "[a](javascript:1) {0}", Where: []doorward.Where{{Path: []string{"s", "//evil/\x00\xff?#"}}}, Evidence: []doorward.Evidence{{What: "\x1b[2J"}},
+			Status: doorward.Contradicts, Denied: &doorward.DeclaredBy{Document: "\xff", Claim: "no claim of ours"}, AlsoDenied: []doorward.DeclaredBy{{Claim: "doorward:no-door key"}}}},
 		Components: []doorward.Component{
 			{BOMRef: "a", Name: "a", Parent: "b", CPE: "cpe:/nonsense here", Type: "gadget", PURL: "pkg:x/\xff"},
 			{BOMRef: "b", Name: "b", Parent: "a"}, {BOMRef: "a", Name: "again"}, {BOMRef: "", Name: ""}, {BOMRef: "c", Name: "c", Parent: "gone", Where: []doorward.Where{{Path: []string{"s", "c"}}, {Path: []string{"s", "c"}}}},
@@ -89,6 +90,59 @@ func TestCycloneDXIsValid(t *testing.T) {
 	s := cyclonedxSchema(t, "1.7")
 	for _, r := range []*doorward.Report{sample(t), {}, hostile()} {
 		valid(t, s, written(t, "cyclonedx", r, report.Options{}))
+	}
+}
+
+// A door that contradicts the three-part claim and another one is counter-evidence
+// to both, with what a person needs to check it; the requirement is not met.
+func TestCycloneDXHasCounterEvidence(t *testing.T) {
+	offset := int64(16)
+	r := &doorward.Report{Date: "2026-11-25", Doors: []doorward.Door{
+		{ID: "door-1", Kind: doorward.KindTrigger, Title: "a magic packet", Weight: doorward.Critical, Certainty: doorward.Shown, Status: doorward.Contradicts,
+			Denied:     &doorward.DeclaredBy{Document: "m.json", Pointer: "/a", Claim: "doorward:no-door trigger"},
+			AlsoDenied: []doorward.DeclaredBy{{Document: "m.json", Pointer: "/b", Claim: "doorward:no-hidden-function outflow manipulation injection"}},
+			Where:      []doorward.Where{{Path: []string{"x.bin", "usr/sbin/d"}, Offset: &offset, Function: "f"}}, Evidence: []doorward.Evidence{{What: "0xdead", Note: "compared with"}}},
+		{ID: "door-2", Kind: doorward.KindService, Status: doorward.Undeclared},
+	}}
+	text := written(t, "cyclonedx", r, report.Options{})
+	valid(t, cyclonedxSchema(t, "1.7"), text)
+	var bom struct {
+		Declarations struct {
+			Claims []struct {
+				Predicate       string
+				CounterEvidence []string
+			}
+			Attestations []struct {
+				Map []struct {
+					Requirement string
+					Conformance struct{ Score float64 }
+				}
+			}
+			Evidence []struct {
+				Data []struct {
+					Name     string
+					Contents struct{ Attachment struct{ Content string } }
+				}
+			}
+		}
+		Definitions struct {
+			Standards []struct{ Requirements []struct{ Identifier string } }
+		}
+	}
+	if err := json.Unmarshal(text, &bom); err != nil {
+		t.Fatal(err)
+	}
+	d := bom.Declarations
+	if len(d.Claims) != 2 || len(d.Evidence) != 1 || len(d.Attestations[0].Map) != 2 || len(bom.Definitions.Standards[0].Requirements) != 2 {
+		t.Fatalf("%s", text)
+	}
+	for _, c := range d.Claims {
+		if len(c.CounterEvidence) != 1 || c.CounterEvidence[0] != "doorward-evidence-door-1" {
+			t.Errorf("%+v", c)
+		}
+	}
+	if a, b := d.Evidence[0].Data[0].Contents.Attachment.Content, d.Evidence[0].Data[1]; a != "x.bin > usr/sbin/d, offset 16, function f" || b.Name != "compared with" || b.Contents.Attachment.Content != "0xdead" {
+		t.Errorf("the evidence is %q, %+v", a, b)
 	}
 }
 

@@ -207,6 +207,10 @@ func maskDoor(d doorward.Door, everywhere *strings.Replacer) doorward.Door {
 		d.Evidence[i].Note = m.prose(d.Evidence[i].Note)
 	}
 	d.DeclaredBy, d.Denied = m.claim(d.DeclaredBy), m.claim(d.Denied)
+	d.AlsoDenied = slices.Clone(d.AlsoDenied)
+	for i := range d.AlsoDenied {
+		d.AlsoDenied[i] = *m.claim(&d.AlsoDenied[i])
+	}
 	d.Detail = m.detail(d.Detail)
 	d.Secrets = nil
 	return d
