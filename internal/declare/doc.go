@@ -15,12 +15,12 @@ import (
 )
 
 // MaxSize is the size up to which a declaration is read, in bytes. A document in
-// memory takes some ten times its size.
-const MaxSize = 32 << 20
+// memory takes some ten times its size, and the facts of it as much again.
+const MaxSize = 16 << 20
 
 // TooLarge is what is wrong with a larger one.
 func TooLarge(name string) error {
-	return &Error{Document: name, What: "a declaration of more than 32 MB is not read: declare the product and the components that matter"}
+	return &Error{Document: name, What: "a declaration of more than 16 MB is not read: declare the product and the components that matter"}
 }
 
 // Error is what is wrong with a declaration, and where.

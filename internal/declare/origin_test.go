@@ -195,7 +195,7 @@ func TestOriginsOfPlatformCertificates(t *testing.T) {
 }
 
 func TestRefusesWhatIsTooLarge(t *testing.T) {
-	if _, err := Read("big.json", make([]byte, MaxSize+1)); err == nil || !strings.Contains(err.Error(), "more than 32 MB") {
+	if _, err := Read("big.json", make([]byte, MaxSize+1)); err == nil || !strings.Contains(err.Error(), "more than 16 MB") {
 		t.Errorf("%v", err)
 	}
 }
