@@ -17,6 +17,7 @@ var List = []*unpack.Reader{
 	ARJ,
 	Xar,
 	Pbzx,
+	WIM,
 	Zip,
 }
 

@@ -42,6 +42,7 @@ type decoder struct {
 	slots  int
 	recent [3]int // the last offsets of matches
 
+	wim    bool   // the variant of WIM archives
 	kind   uint32 // of the block, and what is left of it
 	left   int
 	odd    bool // a stored block of odd length has a byte behind it
@@ -67,6 +68,46 @@ func Decode(dst, src []byte, windowBits int) (int, error) {
 	err := d.frames()
 	untranslate(dst[:d.n], size)
 	return d.n, err
+}
+
+// wimFileSize is what WIM's packer takes for the size of every program.
+const wimFileSize = 12_000_000
+
+// DecodeWIM unpacks a chunk of a WIM archive into dst, which has the unpacked
+// size; windowBits is that of the archive's chunks. Chunks are independent of
+// each other, have no frames, and sizes of blocks are stored shorter.
+func DecodeWIM(dst, src []byte, windowBits int) (int, error) {
+	d := &decoder{bits: bits{src: src}, dst: dst, wim: true, window: 1 << windowBits, slots: slots[windowBits], recent: [3]int{1, 1, 1}}
+	if d.slots == 0 {
+		return 0, ErrCorrupt
+	}
+	for d.n < len(dst) {
+		if d.left == 0 {
+			if err := d.block(); err != nil {
+				return d.n, err
+			}
+		}
+		if err := d.run(min(len(dst), d.n+d.left)); err != nil {
+			return d.n, err
+		}
+		if d.bad {
+			return d.n, ErrInput
+		}
+	}
+	untranslatePiece(dst, 0, wimFileSize)
+	return d.n, nil
+}
+
+// wimBlockSize is the size of a block as WIM stores it.
+func (d *decoder) wimBlockSize() int {
+	if d.take(1) == 1 {
+		return frame
+	}
+	n := int(d.take(16))
+	if d.window >= 1<<16 {
+		n = n<<8 | int(d.take(8))
+	}
+	return n
 }
 
 func (d *decoder) frames() error {
@@ -97,7 +138,11 @@ func (d *decoder) block() error {
 		d.odd = false
 	}
 	d.kind = d.take(3)
-	d.left = int(d.take(16)<<8 | d.take(8))
+	if d.wim {
+		d.left = d.wimBlockSize()
+	} else {
+		d.left = int(d.take(16)<<8 | d.take(8))
+	}
 	if d.bad {
 		return ErrInput
 	}
@@ -281,22 +326,26 @@ func untranslate(b []byte, size int) {
 		return
 	}
 	for start := 0; start < len(b) && start < frame<<15; start += frame {
-		f := b[start:min(start+frame, len(b))]
-		for i := 0; i < len(f)-10; i++ {
-			if f[i] != 0xe8 {
-				continue
-			}
-			at := start + i
-			target := int(int32(binary.LittleEndian.Uint32(f[i+1:])))
-			if target >= -at && target < size {
-				if target >= 0 {
-					target -= at
-				} else {
-					target += size
-				}
-				binary.LittleEndian.PutUint32(f[i+1:], uint32(target))
-			}
-			i += 4
+		untranslatePiece(b[start:min(start+frame, len(b))], start, size)
+	}
+}
+
+// untranslatePiece does so for a piece that starts at an offset.
+func untranslatePiece(f []byte, start, size int) {
+	for i := 0; i < len(f)-10; i++ {
+		if f[i] != 0xe8 {
+			continue
 		}
+		at := start + i
+		target := int(int32(binary.LittleEndian.Uint32(f[i+1:])))
+		if target >= -at && target < size {
+			if target >= 0 {
+				target -= at
+			} else {
+				target += size
+			}
+			binary.LittleEndian.PutUint32(f[i+1:], uint32(target))
+		}
+		i += 4
 	}
 }
