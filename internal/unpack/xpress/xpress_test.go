@@ -25,13 +25,11 @@ func TestByHand(t *testing.T) {
 	put(256|1<<4|15, 9) // offset of one bit and more, long length
 	put(1, 1)           // 3
 	put('!', 9)
-	for have > 0 {
-		put(0, 1)
-	}
+	put(0, 64-46) // the decoder wants 16 bits behind the match's symbol: four words
 	src := bytes.Repeat([]byte{0x99}, 256)
 	for i, w := range words {
 		src = binary.LittleEndian.AppendUint16(src, w)
-		if i == 2 { // 27 bits, 9 and 1 of the match: the decoder holds three words
+		if i == 3 {
 			src = append(src, 20-15)
 		}
 	}
