@@ -276,8 +276,31 @@ func (x *explorer) leaf(c *Content, data Bytes, w *work, raw bool) {
 		return
 	}
 	if len(c.Gaps) == 0 && (raw && !w.code || packed(c)) {
-		c.Gaps = append(c.Gaps, Gap{0, c.Size, gapReason(c.Type), class.Note})
+		c.Gaps = append(c.Gaps, heldGaps(data, gapReason(c.Type), class.Note)...)
 	}
+}
+
+// mostHeldGaps is how many stretches of a sparse content are unread one by one.
+const mostHeldGaps = 32
+
+// heldGaps are the parts of unread bytes that hold something.
+func heldGaps(data Bytes, reason, note string) []Gap {
+	whole := []Gap{{0, data.Size(), reason, note}}
+	if holes(data, sparseEnough) < sparseEnough {
+		return whole
+	}
+	var list []Gap
+	n, held := 0, int64(0)
+	for from, to := range Stretches(data, 0, data.Size(), 0) {
+		if held += to - from; n < mostHeldGaps {
+			list = append(list, Gap{from, to - from, reason, note})
+		}
+		n++
+	}
+	if n > mostHeldGaps {
+		return []Gap{{list[0].Offset, held, reason, fmt.Sprintf("%s, in %d places", note, n)}}
+	}
+	return list
 }
 
 // carried explores what a program or a script carries besides itself: an

@@ -140,7 +140,7 @@ func TestHolesOfFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := res.Root.Content.Children[0].Content; c.SHA256 != "" || c.Type != TypeData || len(c.Gaps) != 1 {
+	if c := res.Root.Content.Children[0].Content; c.SHA256 != "" || c.Type != TypeData || len(c.Gaps) != 1 || c.Gaps[0].Offset != 2<<20 || c.Gaps[0].Size > 1<<20 {
 		t.Errorf("%+v", c)
 	}
 	start := time.Now()

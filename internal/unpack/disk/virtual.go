@@ -116,7 +116,11 @@ func (v *virtual) Held(off int64) (from, to int64) {
 // taken notes which sectors of an image are used.
 type taken []uint64
 
-func newTaken(size int64) taken { return make(taken, size/sector/64+2) }
+func newTaken(size int64) taken { return make(taken, min(size, mostTaken)/sector/64+2) }
+
+// mostTaken is how much of an image is watched for overlaps: its size may be a
+// claim, too, if it lies in another image.
+const mostTaken = 1 << 37
 
 // take notes from..to and says if it was free.
 func (t taken) take(from, to int64) bool {
