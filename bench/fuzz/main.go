@@ -1,36 +1,48 @@
-// Command fuzz runs every fuzz target of the module for some minutes each, and
-// prints how many inputs each one took. What it finds stays in the package's
-// testdata/fuzz as a seed.
+// Command fuzz runs every fuzz target of the module for some minutes each, or
+// until each has taken a number of inputs, and prints how many each one took and
+// which fell short. What it finds stays in the package's testdata/fuzz as a seed.
 //
 //	go run ./bench/fuzz -minutes 1 -match Squashfs
+//	go run ./bench/fuzz -inputs 100000 -minutes 10
 package main
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
 func main() {
-	minutes := flag.Float64("minutes", 1, "minutes for each target")
+	o := options{}
+	minutes := flag.Float64("minutes", 1, "minutes for each target; with -inputs, at most")
+	flag.Int64Var(&o.inputs, "inputs", 0, "inputs for each target (100000 is what a reader should stand)")
 	match := flag.String("match", ".", "regular expression of target names")
-	workers := flag.Int("parallel", 2, "fuzzing processes")
+	flag.IntVar(&o.workers, "parallel", 2, "fuzzing processes")
 	flag.Parse()
-	if err := run(*minutes, *match, *workers); err != nil {
+	o.limit = time.Duration(*minutes * float64(time.Minute))
+	if err := run(o, *match); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/fuzz:", err)
 		os.Exit(1)
 	}
 }
 
+type options struct {
+	limit   time.Duration // for each target
+	inputs  int64         // to stop at; 0 if there is no such number
+	workers int
+}
+
 type target struct{ pkg, name string }
 
-func run(minutes float64, match string, workers int) error {
+func run(o options, match string) error {
 	wanted, err := regexp.Compile(match)
 	if err != nil {
 		return err
@@ -39,24 +51,30 @@ func run(minutes float64, match string, workers int) error {
 	if err != nil {
 		return err
 	}
-	failed := 0
+	var failed, short []string
 	for _, t := range targets {
 		if !wanted.MatchString(t.name) {
 			continue
 		}
-		execs, err := fuzz(t, time.Duration(minutes*float64(time.Minute)), workers)
+		start := time.Now()
+		execs, err := fuzz(t, o)
 		word := "ok"
-		if err != nil {
-			word = "FAILED"
-			failed++
+		switch {
+		case err != nil:
+			word, failed = "FAILED", append(failed, t.name)
+		case execs < o.inputs:
+			word, short = "short", append(short, t.name)
 		}
-		fmt.Printf("%-7s %-28s %12s inputs\n", word, t.name, execs)
+		fmt.Printf("%-7s %-28s %12d inputs in %.0f s\n", word, t.name, execs, time.Since(start).Seconds())
 		if err != nil {
 			fmt.Println(err)
 		}
 	}
-	if failed > 0 {
-		return fmt.Errorf("%d targets failed; their inputs are in testdata/fuzz", failed)
+	if len(short) > 0 {
+		fmt.Printf("%d targets did not take %d inputs in %v: %s\n", len(short), o.inputs, o.limit, strings.Join(short, " "))
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("%d targets failed; their inputs are in testdata/fuzz: %s", len(failed), strings.Join(failed, " "))
 	}
 	return nil
 }
@@ -84,18 +102,29 @@ func list() ([]target, error) {
 
 var execsRE = regexp.MustCompile(`execs: (\d+)`)
 
-func fuzz(t target, d time.Duration, workers int) (string, error) {
-	cmd := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", d.String(), "-fuzzminimizetime", "5x", "-parallel", fmt.Sprint(workers), t.pkg)
+// fuzz runs a target and returns how many inputs it took.
+func fuzz(t target, o options) (execs int64, err error) {
+	until := o.limit.String()
+	if o.inputs > 0 {
+		until = fmt.Sprintf("%dx", o.inputs)
+	}
+	// Two minutes more, for building and for making the seeds.
+	ctx, cancel := context.WithTimeout(context.Background(), o.limit+2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", until, "-fuzzminimizetime", "1x", "-parallel", fmt.Sprint(o.workers), t.pkg)
+	// All of its processes end together.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.CombinedOutput()
-	execs := "0"
-	scanner := bufio.NewScanner(bytes.NewReader(out))
-	for scanner.Scan() {
-		if m := execsRE.FindStringSubmatch(scanner.Text()); m != nil {
-			execs = m[1]
-		}
+	for _, m := range execsRE.FindAllSubmatch(out, -1) {
+		execs, _ = strconv.ParseInt(string(m[1]), 10, 64)
+	}
+	if err != nil && ctx.Err() != nil && !bytes.Contains(out, []byte("--- FAIL")) {
+		return execs, nil // the time was over
 	}
 	if err != nil {
-		return execs, fmt.Errorf("%w\n%s", err, out)
+		err = fmt.Errorf("%w\n%s", err, out)
 	}
-	return execs, nil
+	return execs, err
 }

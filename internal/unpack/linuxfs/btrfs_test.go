@@ -707,5 +707,5 @@ func FuzzBtrfs(f *testing.F) {
 		f.Skip(err)
 	}
 	image, _ := btrfsMadeImage(f, 0)
-	unpacktest.Fuzz(f, compacted(Btrfs, btrfsMend), compact(image))
+	unpacktest.FuzzPatched(f, Btrfs, btrfsMend, image)
 }

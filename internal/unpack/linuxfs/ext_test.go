@@ -323,5 +323,5 @@ func FuzzExt(f *testing.F) {
 			seeds = append(seeds, b)
 		}
 	}
-	unpacktest.Fuzz(f, Ext, seeds...)
+	unpacktest.FuzzPatched(f, Ext, nil, append(seeds, dirty(f, 1024, "", "-t", "ext3"))...)
 }

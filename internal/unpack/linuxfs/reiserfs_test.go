@@ -203,5 +203,5 @@ func TestReiserFSHostile(t *testing.T) {
 func FuzzReiserFS(f *testing.F) {
 	old, _ := reiserByHand(true)
 	b, _ := reiserByHand(false)
-	unpacktest.Fuzz(f, compacted(ReiserFS, nil), compact(old), compact(b))
+	unpacktest.FuzzPatched(f, ReiserFS, nil, old, b)
 }

@@ -42,36 +42,41 @@ func Input(b []byte) *unpack.Input {
 
 // Fuzz is the body of every reader's fuzz target: any bytes give an
 // object or an error, and what an object offers can be read or fails, without
-// panic, within small limits.
+// panic, within small limits. FuzzPatched is for images too large for it.
 func Fuzz(f *testing.F, r *unpack.Reader, seeds ...[]byte) {
 	for _, s := range seeds {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		in := Input(b)
-		in.Budget = unpack.NewBudget(unpack.Limits{Bytes: 32 << 20, Memory: 32 << 20, Files: 5000})
-		o, err := r.Open(in)
-		if err != nil {
-			return
+	f.Fuzz(func(t *testing.T, b []byte) { tryAll(t, r, unpack.Slice(b), 8<<20, 1<<20) })
+}
+
+// tryAll opens an input and reads what it offers, up to so many bytes in all and
+// of each file.
+func tryAll(t *testing.T, r *unpack.Reader, data unpack.Bytes, all, each int64) {
+	in := Input(nil)
+	in.Data = data
+	in.Budget = unpack.NewBudget(unpack.Limits{Bytes: 32 << 20, Memory: 32 << 20, Files: 5000})
+	o, err := r.Open(in)
+	if err != nil {
+		return
+	}
+	if o.Size < 0 || o.Size > data.Size() {
+		t.Fatalf("claims %d of %d bytes", o.Size, data.Size())
+	}
+	tree := unpack.NewTree(o.Entries)
+	read := int64(0)
+	for _, p := range tree.Paths() {
+		tree.Resolve(p)
+		if e := tree.Entry(p); e.Data != nil && read < all {
+			read += int64(len(unpack.ReadSome(e.Data, 0, each)))
+			unpack.ReadSome(e.Data, max(0, e.Data.Size()-512), 512)
 		}
-		if o.Size < 0 || o.Size > int64(len(b)) {
-			t.Fatalf("claims %d of %d bytes", o.Size, len(b))
+	}
+	for _, p := range o.Parts {
+		if p.Data != nil {
+			unpack.ReadSome(p.Data, 0, each)
 		}
-		tree := unpack.NewTree(o.Entries)
-		read := int64(0)
-		for _, p := range tree.Paths() {
-			tree.Resolve(p)
-			if e := tree.Entry(p); e.Data != nil && read < 8<<20 {
-				read += int64(len(unpack.ReadSome(e.Data, 0, 1<<20)))
-				unpack.ReadSome(e.Data, max(0, e.Data.Size()-512), 512)
-			}
-		}
-		for _, p := range o.Parts {
-			if p.Data != nil {
-				unpack.ReadSome(p.Data, 0, 1<<20)
-			}
-		}
-	})
+	}
 }
 
 // Corpus is a file of the development data that lies beside the checkout, or in

@@ -327,5 +327,5 @@ func TestHFSPlusDamage(t *testing.T) {
 }
 
 func FuzzHFSPlus(f *testing.F) {
-	unpacktest.Fuzz(f, HFSPlus, specialHFS(f))
+	unpacktest.FuzzPatched(f, HFSPlus, nil, specialHFS(f))
 }
