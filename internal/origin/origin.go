@@ -124,7 +124,7 @@ func seat(out *detect.Sink, entity, country, basis string, like doorward.OriginF
 // nobody are names that stand where nobody filled in who it was.
 var nobody = []string{
 	"unknown", "unspecified", "none", "n a", "na", "not set", "null", "undefined", "root", "user", "admin", "builder", "nobody", "default", "localhost", "todo", "tbd",
-	"company", "company name", "my company", "your company", "organization", "my organization", "your organization", "some organization", "maintainer", "vendor", "author", "test", "foo", "bar",
+	"company", "company name", "my", "your", "the", "organization", "my organization", "your organization", "some organization", "maintainer", "vendor", "author", "test", "foo", "bar",
 	"default company", "internet widgits pty", "example", "acme", "org", "oem", "to be filled by o e m", "authors", "the authors", "noassertion",
 }
 
