@@ -18,6 +18,7 @@ var List = []*unpack.Reader{
 	Xar,
 	Pbzx,
 	WIM,
+	CHM,
 	Zip,
 }
 
