@@ -17,7 +17,7 @@ import (
 
 // softMemory is from where on garbage is collected early rather than more memory
 // taken. It is no limit: what is needed is taken.
-const softMemory = 400 << 20
+const softMemory = 448 << 20
 
 // heapRange is more than the heap grows to as long as softMemory suffices.
 const heapRange = 512 << 20

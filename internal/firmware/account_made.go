@@ -124,11 +124,10 @@ func (a *accounts) readScript(f *product.File) {
 // readProgram reads the commands that a program hands to a shell, and the lines
 // of passwd and shadow that lie in it.
 func (a *accounts) readProgram(f *product.File) {
-	b := f.Bytes()
 	seen := map[int64]bool{}
 	for _, p := range programPatterns {
 		for _, at := range f.Hits(p) {
-			start, text := stringAt(b, at)
+			start, text := stringNear(f, at)
 			if text == "" || seen[start] || len(seen) > 2000 {
 				continue
 			}
@@ -153,6 +152,13 @@ func (a *accounts) programText(f *product.File, start int64, text string) {
 	s := &shellReader{a: a, file: f, vars: map[string]string{}, line: func(syntax.Node) (int, string) { return 0, at.text }}
 	s.offset = start
 	s.stmts(startup.Statements(text), "")
+}
+
+// stringNear is stringAt of a file.
+func stringNear(f *product.File, at int64) (int64, string) {
+	b, from := f.Near(at, 2048, 4096)
+	start, text := stringAt(b, at-from)
+	return from + start, text
 }
 
 // stringAt is the NUL-ended text around an offset, if it is text.

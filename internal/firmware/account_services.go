@@ -193,18 +193,21 @@ func (a *accounts) samba(f *product.File) {
 	}
 }
 
+// manyURLs is from when on a file is read as a whole for them.
+const manyURLs = 64
+
 // urls reports URLs that carry user and password.
 func (a *accounts) urls(f *product.File) {
-	var b []byte
-	reported := 0
-	for _, at := range f.Hits("://") {
-		if b == nil {
-			b = f.Bytes()
-		}
-		if at+3 >= int64(len(b)) || reported > 20 {
+	hits, reported := f.Hits("://"), 0
+	if len(hits) > manyURLs {
+		f.Bytes() // from now on it is at hand
+	}
+	for _, at := range hits {
+		b, _ := f.Near(at, 0, 200)
+		if len(b) <= 3 || reported > 20 {
 			break
 		}
-		rest := b[at+3 : min(at+200, int64(len(b)))]
+		rest := b[3:]
 		end := 0
 		for end < len(rest) && rest[end] > 0x20 && rest[end] < 0x7f && !strings.ContainsRune("/\"'<>,;()\\|{}[]`", rune(rest[end])) {
 			end++
@@ -220,7 +223,7 @@ func (a *accounts) urls(f *product.File) {
 			isPlaceholder(host) || strings.EqualFold(password, "password") || strings.EqualFold(password, "pass") {
 			continue
 		}
-		a.url(f, b, at, user, password, host)
+		a.url(f, f.Bytes(), at, user, password, host)
 		reported++
 	}
 }

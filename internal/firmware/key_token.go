@@ -55,8 +55,8 @@ func (k *keys) tokens(f *product.File) {
 }
 
 func (k *keys) token(f *product.File, rule *tokenRule, at int64) {
-	b := f.Bytes()
-	if at >= int64(len(b)) {
+	b, from := f.Near(at, int64(rule.before)+1, 201)
+	if at -= from; at >= int64(len(b)) {
 		return
 	}
 	start, end := at, at
@@ -70,11 +70,11 @@ func (k *keys) token(f *product.File, rule *tokenRule, at int64) {
 	if start > 0 && isTokenByte(b[start-1]) || !rule.pattern.MatchString(value) || isPlaceholder(value) || !manyLetters(value) {
 		return
 	}
-	x := keyFound{file: f, offset: start, algorithm: "token", private: true, fingerprint: hexFingerprint([]byte(value)), found: value, gain: doorward.UserData, reach: doorward.Remote,
+	x := keyFound{file: f, offset: from + start, algorithm: "token", private: true, fingerprint: hexFingerprint([]byte(value)), found: value, gain: doorward.UserData, reach: doorward.Remote,
 		lighter: 1, certainty: doorward.Likely, references: []string{"CWE-798", "T1552.001"}, secrets: []string{value},
 		title: rule.service + " that is the same on every unit", note: "whoever has the image can use the service in the maker's name (assumes that it is still valid)"}
 	if f.Type.IsText() {
-		x.line = 1 + bytes.Count(b[:start], []byte("\n"))
+		x.line = 1 + bytes.Count(f.Bytes()[:from+start], []byte("\n"))
 	}
 	k.add(x)
 }

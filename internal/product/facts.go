@@ -21,6 +21,26 @@ func (f *File) Bytes() []byte {
 	return f.product.texts.get(f.Content)
 }
 
+// Near returns the file's bytes around an offset, and where they start: what
+// Bytes has, without reading the whole file for them if that is cheaper.
+func (f *File) Near(at, before, after int64) (b []byte, from int64) {
+	from, to := max(0, at-before), min(at+after, maxBytes, f.Content.Size)
+	if f.Content.Data == nil || at < 0 || from >= to {
+		return nil, from
+	}
+	all := f.product.texts.peek(f.Content)
+	if all == nil && unpack.Cheap(f.Content.Data) {
+		return unpack.ReadSome(f.Content.Data, from, to-from), from
+	}
+	if all == nil {
+		all = f.Bytes()
+	}
+	if from >= int64(len(all)) {
+		return nil, from
+	}
+	return all[from:min(to, int64(len(all)))], from
+}
+
 // MaxText is the size up to which a file is read as text.
 const MaxText = 4 << 20
 
@@ -46,7 +66,7 @@ type cached struct {
 	used int64
 }
 
-const cacheBytes = 96 << 20
+const cacheBytes = 48 << 20
 
 func newTextCache() *textCache { return &textCache{items: map[*unpack.Content]*cached{}} }
 
@@ -71,6 +91,16 @@ func (t *textCache) get(c *unpack.Content) []byte {
 		t.dropOldest()
 	}
 	return b
+}
+
+// peek returns content that is here already; nil if it is not.
+func (t *textCache) peek(c *unpack.Content) []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if item := t.items[c]; item != nil {
+		return item.b
+	}
+	return nil
 }
 
 func (t *textCache) dropOldest() {

@@ -92,3 +92,28 @@ func TestFactOnce(t *testing.T) {
 		t.Errorf("computed %d times", n)
 	}
 }
+
+// TestNear holds what Near reads against the whole, in memory and not.
+func TestNear(t *testing.T) {
+	text := strings.Repeat("0123456789", 10)
+	for _, data := range []unpack.Bytes{unpack.Slice(text), unpack.Window(unpack.Mapped(nil, 0, nil), 0, 0), &again{strings.NewReader(text)}} {
+		f := &File{Content: &unpack.Content{Data: data, Size: data.Size()}, product: &Product{texts: newTextCache()}}
+		whole := f.Bytes()
+		f.product.texts = newTextCache()
+		for _, at := range []int64{-1, 0, 3, 50, 98, 99, 100, 200} {
+			from, to := max(0, at-5), min(at+7, int64(len(whole)))
+			want := ""
+			if at >= 0 && from < to {
+				want = string(whole[from:to])
+			}
+			if b, start := f.Near(at, 5, 7); string(b) != want || start != from {
+				t.Errorf("at %d of %T: %q from %d, want %q from %d", at, data, b, start, want, from)
+			}
+		}
+	}
+}
+
+// again is content that lies in the artifact as it is.
+type again struct{ *strings.Reader }
+
+func (again) Stored() bool { return true }

@@ -33,7 +33,7 @@ func (x *explorer) load(data Bytes) (l loaded, err error) {
 	}
 	var b []byte
 	switch {
-	case !cheap(data) && x.reserve(size):
+	case !Cheap(data) && x.reserve(size):
 		if b, err = ReadAll(data, InMemory); err == nil {
 			l.later, l.kept = Slice(b), size
 		}
@@ -55,8 +55,8 @@ func (x *explorer) reserve(n int64) bool {
 	return false
 }
 
-// cheap says that to read bytes again costs no decoding.
-func cheap(data Bytes) bool {
+// Cheap says that to read bytes again costs no decoding.
+func Cheap(data Bytes) bool {
 	switch data := data.(type) {
 	case Slice, *window, *folderFile:
 		return true
