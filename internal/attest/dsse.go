@@ -51,6 +51,11 @@ func (s *Signature) UnmarshalJSON(text []byte) error {
 // DSSE allows.
 type octets []byte
 
+// MarshalJSON writes no bytes as no text, not as null.
+func (o octets) MarshalJSON() ([]byte, error) {
+	return json.Marshal(base64.StdEncoding.EncodeToString(o))
+}
+
 func (o *octets) UnmarshalJSON(text []byte) error {
 	var s string
 	if err := json.Unmarshal(text, &s); err != nil {
