@@ -38,6 +38,9 @@ func said(name string) string {
 	case "noassertion", "none", "unknown", "n/a", "null", "not specified":
 		return ""
 	}
+	if doorward.EntityKey(name) == "" {
+		return ""
+	}
 	return name
 }
 

@@ -123,6 +123,9 @@ func file(source, date string, list []record, basis string) *facts.File {
 		}
 	}
 	for _, r := range list {
+		if doorward.EntityKey(r.entity.Name) == "" {
+			continue // no name that anybody could look for
+		}
 		f.Entities = append(f.Entities, r.entity)
 		if slices.ContainsFunc(keys(r.entity), func(k string) bool { return named[k] > 1 }) {
 			continue
