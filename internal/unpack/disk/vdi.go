@@ -34,8 +34,8 @@ func openVDI(in *unpack.Input) (*unpack.Object, error) {
 	}
 	o := &unpack.Object{Format: "vdi " + []string{"growing", "fixed", "undo", "differencing"}[kind-1], Size: in.Data.Size(), Info: map[string]string{
 		"virtual size": fmt.Sprint(size), "block size": fmt.Sprint(unit), "description": unpack.CString(h[84:340]), "UUID": unpack.GUID(h[392:])}}
-	if kind > 2 || !unpack.OnlyByte(h[440:456], 0) {
-		return elsewhere(o, "unsupported", "it holds only what differs from the disk "+unpack.GUID(h[440:])+", which is not in it"), nil
+	if parent := h[424:440]; kind > 2 || !unpack.OnlyByte(parent, 0) || !unpack.OnlyByte(h[440:456], 0) {
+		return elsewhere(o, "unsupported", "it holds only what differs from the disk "+unpack.GUID(parent)+", which is not in it"), nil
 	}
 	list, err := unpack.ReadFull(in.Data, table, blocks*4)
 	if err != nil {

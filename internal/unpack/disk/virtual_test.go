@@ -184,6 +184,26 @@ func TestWhatLiesElsewhere(t *testing.T) {
 	for _, format := range []string{"qcow2", "vmdk", "qed"} {
 		testtool.Run(t, dir, "qemu-img", "create", "-q", "-f", format, "base."+format, "2M")
 	}
+	vdi := image(t, randomDisk(1, 1<<20), "vdi")
+	vdi[76] = 4
+	copy(vdi[424:], "\x33\x22\x11\x00\x55\x44\x77\x66")
+	vhd := image(t, randomDisk(1, 1<<20), "vpc")
+	for _, at := range []int{0, len(vhd) - sector} {
+		vhd[at+63] = vhdDifferencing
+		vhd[at+67]-- // of the checksum
+	}
+	copy(vhd[512+64:], "\x00p\x00a\x00r\x00e\x00n\x00t")
+	sum := uint32(0)
+	clear(vhd[512+36 : 512+40])
+	for _, c := range vhd[512 : 512+1024] {
+		sum += uint32(c)
+	}
+	binary.BigEndian.PutUint32(vhd[512+36:], ^sum)
+	hyper := image(t, randomDisk(1, 1<<20), "vhdx")
+	h := &vhdx{in: unpacktest.Input(hyper), data: unpack.Slice(hyper), o: &unpack.Object{Info: map[string]string{}}}
+	h.readRegions()
+	h.metadata = hyper[h.regions[vhdxMetadata].at:][:1<<20]
+	h.item(vhdxFile)[4] |= 2
 	for _, x := range []struct {
 		name, reason, note string
 		reader             *unpack.Reader
@@ -193,6 +213,9 @@ func TestWhatLiesElsewhere(t *testing.T) {
 		{"qcow2 data file", "unsupported", "data.raw", QCOW2, make("qcow2", "-o", "data_file=data.raw", "img", "2M")},
 		{"qcow2 LUKS", "encrypted", "LUKS", QCOW2, make("qcow2", "--object", "secret,id=s,data=x", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "img", "2M")},
 		{"qed backing", "unsupported", "base.qed", QED, make("qed", "-b", "base.qed", "-F", "qed", "img")},
+		{"vdi differencing", "unsupported", "00112233-4455-6677", VDI, vdi},
+		{"vhd differencing", "unsupported", "parent", VHD, vhd},
+		{"vhdx differencing", "unsupported", "another disk", VHDX, hyper},
 		{"vmdk parent", "unsupported", "base.vmdk", VMDK, make("vmdk", "-b", "base.vmdk", "-F", "vmdk", "img")},
 	} {
 		o := unpacktest.OpenBytes(t, x.reader, x.img)
@@ -210,7 +233,7 @@ func TestDamagedDisks(t *testing.T) {
 		switch opt.args {
 		case "", "-c", "-o extended_l2=on", "-o subformat=streamOptimized", "-o subformat=fixed,force_size=on":
 			t.Run(strings.TrimSpace(opt.format+" "+opt.args), func(t *testing.T) {
-				unpacktest.Damage(t, opt.reader, image(t, raw, opt.format, strings.Fields(opt.args)...), unpacktest.Damaged{Unchecked: !strings.Contains(opt.args, "streamOptimized"), Rounds: 120})
+				unpacktest.Damage(t, opt.reader, image(t, raw, opt.format, strings.Fields(opt.args)...), unpacktest.Damaged{Unchecked: !strings.Contains(opt.args, "streamOptimized"), Rounds: 60})
 			})
 		}
 	}

@@ -115,7 +115,7 @@ func TestLVM(t *testing.T) {
 		t.Errorf("%d parts", len(o.Parts))
 	}
 	// Damage is seen where there are checksums: label and metadata.
-	unpacktest.Damage(t, LVM, b, unpacktest.Damaged{Rounds: 60, To: 1 << 14})
+	unpacktest.Damage(t, LVM, b, unpacktest.Damaged{Rounds: 25, To: 1 << 14})
 
 	cut, err := LVM.Open(unpacktest.Input(b[:4<<20]))
 	if err != nil || cut.Err == nil {
