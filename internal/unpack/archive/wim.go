@@ -13,8 +13,8 @@ import (
 // Format (WIM)" and wimlib's headers.
 var WIM = &unpack.Reader{
 	Name:    "wim",
-	Doc:     "Windows imaging archives (.wim, .swm): stored, XPRESS and LZX with chunks of any size, solid or not; several images; links, alternate streams, owners and modes of wimlib; SHA-1 of every file.",
-	Limits:  "LZMS (.esd) is reported as unsupported, and so is what lies in another part of a split archive; security descriptors are not read.",
+	Doc:     "Windows imaging archives (.wim, .esd, .swm): stored, XPRESS, LZX and LZMS with chunks of any size, solid or not; several images; links, alternate streams, owners and modes of wimlib; SHA-1 of every file.",
+	Limits:  "What lies in another part of a split archive is reported; security descriptors are not read.",
 	Checked: "wimlib 1.13 with each compression, several chunk sizes, and solid; random trees",
 	Magics:  []unpack.Magic{{At: 0, Bytes: wimMagic}},
 	Carve:   true,
@@ -84,8 +84,8 @@ func openWIM(in *unpack.Input) (*unpack.Object, error) {
 		g.Damage(err)
 	}
 	// Split archives have the images in their first part.
-	if want := int(le.Uint32(h[44:])); want > len(w.images) && w.part <= 1 {
-		g.Damage(fmt.Errorf("%w: %d of %d images are there", errWIM, len(w.images), want))
+	if want := int(le.Uint32(h[44:])); want != len(w.images) && w.part <= 1 {
+		g.Damage(fmt.Errorf("%w: %d images instead of %d", errWIM, len(w.images), want))
 	}
 	w.open(g, w.names(text))
 	if w.o.Size = w.size; w.size > in.Data.Size() {

@@ -8,6 +8,7 @@ import (
 	"math/bits"
 
 	"github.com/doorward/doorward/internal/unpack"
+	"github.com/doorward/doorward/internal/unpack/lzms"
 	"github.com/doorward/doorward/internal/unpack/lzx"
 	"github.com/doorward/doorward/internal/unpack/xpress"
 )
@@ -171,7 +172,7 @@ type wimChunks struct {
 
 func (c *wimChunks) open() (unpack.Bytes, error) {
 	switch {
-	case c.method != "XPRESS" && c.method != "LZX":
+	case c.method != "XPRESS" && c.method != "LZX" && c.method != "LZMS":
 		return nil, fmt.Errorf("%w method %s", unpack.ErrUnsupported, c.method)
 	case c.size < 1<<12 || c.size > wimMaxChunk || c.size&(c.size-1) != 0 || c.plain <= 0 || c.plain > 1<<56:
 		return nil, errWIM
@@ -250,9 +251,12 @@ func (c *wimChunks) decode(i int64) ([]byte, error) {
 		return nil, errWIM
 	}
 	dst := make([]byte, plain)
-	if c.method == "XPRESS" {
+	switch c.method {
+	case "XPRESS":
 		_, err = xpress.Decode(dst, src)
-	} else {
+	case "LZMS":
+		_, err = lzms.Decode(dst, src)
+	default:
 		_, err = lzx.DecodeWIM(dst, src, bits.Len64(uint64(c.size))-1)
 	}
 	return dst, err
