@@ -2,6 +2,7 @@ package firmware
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/doorward/doorward"
@@ -84,6 +85,9 @@ type bootFirmware struct {
 	out     *detect.Sink
 }
 
+// firmwareVolumes are the readers whose trees are firmware.
+var firmwareVolumes = map[string]bool{"efi-volume": true, "option-rom": true, "cbfs": true, "amd-flash": true}
+
 // inFirmware says that a file is part of firmware: a volume of UEFI or a ROM, or
 // a folder into which somebody unpacked one, but no operating system and no
 // boot partition.
@@ -92,7 +96,10 @@ func inFirmware(f *product.File) bool {
 		return false
 	}
 	v := f.Volume
-	if v == nil || v.Format == "efi-volume" || v.Format == "option-rom" {
+	if v == nil {
+		v = volumeAround(f)
+	}
+	if v == nil || firmwareVolumes[v.Format] {
 		return true
 	}
 	for _, dir := range []string{"usr", "etc", "EFI", "efi", "boot"} {
@@ -101,6 +108,24 @@ func inFirmware(f *product.File) bool {
 		}
 	}
 	return !v.IsRoot() && v.Format == "directory"
+}
+
+// volumeAround is the innermost volume in whose files a blob lies; nil if in none.
+func volumeAround(f *product.File) *product.Volume {
+	where := f.Where()
+	if len(where) == 0 {
+		return nil
+	}
+	var inner *product.Volume
+	depth := -1
+	for _, v := range f.Product().Volumes {
+		for _, place := range v.Places {
+			if len(place) > depth && len(place) < len(where[0].Path) && slices.Equal(place, where[0].Path[:len(place)]) {
+				inner, depth = v, len(place)
+			}
+		}
+	}
+	return inner
 }
 
 // programs are the programs of the firmware that have a mark.
@@ -124,6 +149,9 @@ func placed(d doorward.Door, files []*product.File, mark, what, note string) doo
 		}
 	}
 	d.Detail["path"] = files[0].Path
+	if files[0].Volume == nil {
+		d.Detail["path"] = files[0].Inner() // of what a file packs, the file
+	}
 	return d
 }
 

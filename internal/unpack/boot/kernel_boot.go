@@ -42,7 +42,7 @@ func openBzImage(in *unpack.Input) (*unpack.Object, error) {
 			o.Info["version"] = string(text)
 		}
 	}
-	if size > in.Data.Size() {
+	if size >= in.Data.Size()+16 { // the size counts in paragraphs, and the last need not be full
 		o.Err = &unpack.CutOff{Format: "kernel", Missing: size - in.Data.Size(), Of: size}
 	}
 	o.Size = max(o.Size, signedEnd(in.Data, h, o.Size))

@@ -22,6 +22,7 @@ var List = []*unpack.Reader{
 // Last is the readers without a magic, which are tried on what no other opened.
 var Last = []*unpack.Reader{
 	RawKernel,
+	IPXE,
 	BootLoader,
 	UBootEnv,
 	UImageOther,
