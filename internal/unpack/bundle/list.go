@@ -13,4 +13,5 @@ var List = []*unpack.Reader{
 	PYZ,
 	CFB,
 	NSIS,
+	Inno,
 }

@@ -31,7 +31,7 @@ Reported as unread, with place and size, wherever they occur:
 - disks of virtual machines that change another file; VMDK's seSparse extents
 - file systems: encrypted and sealed APFS volumes; the journals of HFS+, NTFS, JFS and ReiserFS are not replayed
 - recognised only: LUKS, BitLocker, ZFS, bcachefs, NILFS2, ReFS, members of RAID 0 and 4 to 10
-- archives and installers: Inno Setup, InstallShield, Flatpak
+- archives and installers: the files of Inno Setup, InstallShield, Flatpak
 - raw NAND dumps whose codes are Reed-Solomon or LDPC, or whose pages are scrambled
 - encrypted parts, whoever has the key: there is no --key yet
 `
