@@ -80,6 +80,7 @@ type declareFlags struct {
 type inspectCmd struct {
 	Paths   []string `arg:"" name:"path" help:"What to inspect."`
 	Each    bool     `help:"The entries of a folder are products of their own."`
+	Key     []string `help:"A key or passphrase for encrypted parts: a file with raw bytes, hex digits, PEM or one line of text (may be repeated)." placeholder:"FILE" sep:"none"`
 	NoCache bool     `help:"Inspect again what was inspected before, and keep nothing."`
 	outputFlags
 	declareFlags
@@ -116,6 +117,9 @@ func (c *inspectCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	opt.ShowSecrets = c.ShowSecrets
+	if opt.Keys, err = readKeys(c.Key); err != nil {
+		return err
+	}
 	cacheDir := c.openCache(s, &opt)
 	c.confine(s, c.outputFlags, c.declareFlags, cacheDir, paths...)
 	out, table := new(bytes.Buffer), summary{}
@@ -152,6 +156,22 @@ func (c *inspectCmd) Run(ctx context.Context, s *streams) error {
 		return status(table.worst)
 	}
 	return nil
+}
+
+// readKeys reads key files, before the process gives up reading files.
+func readKeys(files []string) (keys unpack.Keys, err error) {
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("the key can't be read: %w", err)
+		}
+		k, err := unpack.NewKey(b)
+		if err != nil {
+			return nil, fmt.Errorf("%s is no key: %w", file, err)
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
 }
 
 // rules reads the policy, before the process gives up reading files; nil if

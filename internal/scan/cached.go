@@ -112,6 +112,9 @@ func keyOf(ctx context.Context, path string, opt Options) (key, digest string, e
 	k.Add("name", filepath.Base(path))
 	k.Add("date", opt.At.Format(time.DateOnly))
 	k.Add("options", fmt.Sprintf("%+v %t", opt.Limits.Or(), opt.AnyVersion))
+	for _, key := range opt.Keys {
+		k.Add("key", key.Digest()) // what was read with it is another report
+	}
 	for _, file := range opt.Declared {
 		if info, err := os.Stat(file); err == nil && info.Size() > declare.MaxSize {
 			return "", digest, nil // reading it says that it is too large

@@ -35,11 +35,12 @@ var Version = "0.1.0"
 type Options struct {
 	Limits     unpack.Limits
 	Workers    int
-	At         time.Time // the clock of `until` dates; recorded in the report
-	NoTimes    bool      // leave out how long things took
-	Declared   []string  // files with declarations
-	AnyVersion bool      // a declaration for another version declares, too
-	Marks      string    // file with a reviewer's marks
+	At         time.Time   // the clock of `until` dates; recorded in the report
+	NoTimes    bool        // leave out how long things took
+	Declared   []string    // files with declarations
+	AnyVersion bool        // a declaration for another version declares, too
+	Marks      string      // file with a reviewer's marks
+	Keys       unpack.Keys // for encrypted parts; they go nowhere else
 	Progress   func(Progress)
 
 	ShowSecrets bool         // Report leaves secrets as they are
@@ -61,7 +62,7 @@ func Open(ctx context.Context, path string, opt Options) (*product.Product, func
 		return nil, nil, fmt.Errorf("%s can't be opened: %w", path, cause(err))
 	}
 	name := filepath.Base(path)
-	uo := unpack.Options{Readers: formats.All, Limits: opt.Limits, Workers: opt.Workers, SHA256: opt.digest}
+	uo := unpack.Options{Readers: formats.All, Limits: opt.Limits, Keys: opt.Keys, Workers: opt.Workers, SHA256: opt.digest}
 	if opt.Progress != nil {
 		uo.Progress = func(read, all int64) { opt.Progress(Progress{"opening", read, all}) }
 	}

@@ -49,9 +49,12 @@ const RatioFree = 64 << 20
 // concurrent use.
 type Budget struct {
 	Limits Limits
+	Keys   Keys // the user's, for encrypted parts
+
 	bytes  atomic.Int64
 	memory atomic.Int64
 	files  atomic.Int64
+	tries  atomic.Int64 // of slow keys
 }
 
 // NewBudget starts a budget.

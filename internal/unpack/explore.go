@@ -19,7 +19,8 @@ import (
 type Options struct {
 	Readers []*Reader // in the order in which they are tried
 	Limits  Limits
-	Workers int // GOMAXPROCS if 0
+	Keys    Keys // the user's, for encrypted parts
+	Workers int  // GOMAXPROCS if 0
 
 	// Observe is called once for the bytes of every distinct content, from
 	// several goroutines; what it returns is kept in Content.Facts. b lies in
@@ -106,6 +107,7 @@ func newExplorer(ctx context.Context, opt Options) *explorer {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
 	x := &explorer{opt: opt, budget: NewBudget(opt.Limits), readers: opt.Readers, known: map[string]*work{}}
+	x.budget.Keys = opt.Keys
 	x.ctx, x.cancel = context.WithTimeout(ctx, x.budget.Limits.Time)
 	x.carver = NewCarver(opt.Readers)
 	x.slots = make(chan struct{}, opt.Workers-1)

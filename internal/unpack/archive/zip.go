@@ -17,8 +17,8 @@ import (
 var Zip = &unpack.Reader{
 	Name:    "zip",
 	Checked: "zip, 7z and apksigner",
-	Doc:     "zip archives, zip64 and those of unknown sizes (data descriptors) too; stored, deflate, deflate64, bzip2, lzma, zstd, xz; signers of an APK signing block; content that only one of the two lists has.",
-	Limits:  "Encrypted members (PKWARE's and AES) are reported; signatures are not verified.",
+	Doc:     "zip archives, zip64 and those of unknown sizes (data descriptors) too; stored, deflate, deflate64, bzip2, lzma, zstd, xz; signers of an APK signing block; content that only one of the two lists has; with --key members of PKWARE's first encryption and WinZip's AES.",
+	Limits:  "PKWARE's strong encryption is reported; signatures are not verified.",
 	Magics:  []unpack.Magic{{At: 0, Bytes: zipLocal}},
 	Carve:   true,
 	Open:    openZip,
@@ -60,7 +60,7 @@ func openZip(in *unpack.Input) (*unpack.Object, error) {
 		}
 		// Another archive in this one may have an end of its own: the right
 		// one's directory begins with the member that lies at our start.
-		if z := readZipEnd(in.Data, at); z != nil && z.entriesFrom(0) {
+		if z := readZipEnd(in.Data, at); z != nil && z.entriesFrom(in.Budget, 0) {
 			return z.object("zip"), nil
 		}
 	}
@@ -78,7 +78,7 @@ func openZipBehind(in *unpack.Input) (*unpack.Object, error) {
 		return nil, unpack.ErrNotThis
 	}
 	z := readZipEnd(in.Data, from+int64(i))
-	if z == nil || z.size != in.Data.Size() || !z.entriesFrom(-1) || z.first <= 0 {
+	if z == nil || z.size != in.Data.Size() || !z.entriesFrom(in.Budget, -1) || z.first <= 0 {
 		return nil, unpack.ErrNotThis
 	}
 	o := z.object("zip behind something else")
@@ -136,7 +136,7 @@ func readZipEnd(b unpack.Bytes, at int64) *zipReader {
 
 // entriesFrom reads the central directory. It fails unless the first member
 // lies at the given offset (-1: anywhere).
-func (z *zipReader) entriesFrom(first int64) bool {
+func (z *zipReader) entriesFrom(budget *unpack.Budget, first int64) bool {
 	dir, err := unpack.ReadFull(z.data, z.dir, z.dirSize)
 	if err != nil {
 		return false
@@ -162,7 +162,7 @@ func (z *zipReader) entriesFrom(first int64) bool {
 	z.check(members)
 	overlap := overlapping(members)
 	for _, m := range members {
-		e := m.entry(z.data, z.dir)
+		e := m.entry(z.data, z.dir, budget)
 		if overlap[m] {
 			e.Err = fmt.Errorf("zip member %q: its content is part of another's too", m.name)
 		}
@@ -202,7 +202,7 @@ func openZipLocals(in *unpack.Input) (*unpack.Object, error) {
 		if m == nil {
 			break
 		}
-		e := m.entry(in.Data, in.Data.Size())
+		e := m.entry(in.Data, in.Data.Size(), in.Budget)
 		o.Entries = append(o.Entries, e)
 		if m.flags&zipDescriptor != 0 && m.packed == 0 {
 			at = start // its end is not known
@@ -237,6 +237,9 @@ type zipMember struct {
 	attributes       uint32
 	time             time.Time
 	uid, gid         int
+	aes              byte // WinZip's: the strength, 1 to 3
+	aesVersion       byte
+	noSum            bool  // the checksum is left out
 	at               int64 // of its local header
 }
 
@@ -300,6 +303,8 @@ func (m *zipMember) extra(b []byte) {
 			}
 		case id == 0x5455 && n >= 5 && f[0]&1 != 0:
 			m.time = time.Unix(int64(int32(le.Uint32(f[1:]))), 0).UTC()
+		case id == 0x9901 && n >= 7 && m.method == zipAES:
+			m.aesVersion, m.aes, m.method = f[0], f[4], le.Uint16(f[5:])
 		case id == 0x7875 && n >= 3 && f[0] == 1:
 			m.uid, f = zipID(f[1:])
 			m.gid, _ = zipID(f)
@@ -342,7 +347,7 @@ func (m *zipMember) mode() fs.FileMode {
 }
 
 // entry makes an entry; end is where content must end.
-func (m *zipMember) entry(b unpack.Bytes, end int64) unpack.Entry {
+func (m *zipMember) entry(b unpack.Bytes, end int64, budget *unpack.Budget) unpack.Entry {
 	e := unpack.Entry{Path: m.name, Mode: m.mode(), UID: m.uid, GID: m.gid, ModTime: m.time, Order: m.at}
 	if e.Mode.IsDir() {
 		return e
@@ -357,9 +362,15 @@ func (m *zipMember) entry(b unpack.Bytes, end int64) unpack.Entry {
 		return e
 	}
 	packed := unpack.Window(b, start, m.packed)
+	if m.flags&zipEncrypted != 0 {
+		plain, err := m.decrypted(packed, budget)
+		if err != nil {
+			e.Data, e.Err = packed, fmt.Errorf("zip member %q: %w", m.name, err)
+			return e
+		}
+		packed = plain
+	}
 	switch {
-	case m.flags&zipEncrypted != 0:
-		e.Data, e.Err = packed, fmt.Errorf("zip member %q: %w", m.name, unpack.ErrEncrypted)
 	case m.method != 0 && zipDecoders[m.method] == nil:
 		e.Data, e.Err = packed, fmt.Errorf("zip member %q: %w compression method %d", m.name, unpack.ErrUnsupported, m.method)
 	case m.unpacked > max(unpack.RatioFree, 2000*m.packed):

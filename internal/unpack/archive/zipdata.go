@@ -84,7 +84,11 @@ func (m *zipMember) content(packed unpack.Bytes) unpack.Bytes {
 	if m.method == 0 {
 		decode = zipDecoderStored
 	}
-	return &packedFile{size: m.unpacked, hash: newCRC32, want: bigEndian32(m.crc), open: func() (io.Reader, error) { return decode(packed, m.unpacked) }}
+	f := &packedFile{size: m.unpacked, hash: newCRC32, want: bigEndian32(m.crc), open: func() (io.Reader, error) { return decode(packed, m.unpacked) }}
+	if m.noSum {
+		f.hash = nil
+	}
+	return f
 }
 
 // packedFile is a file in a stream that can be decoded from its start only. It

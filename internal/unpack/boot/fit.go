@@ -21,7 +21,7 @@ import (
 var FIT = &unpack.Reader{
 	Name:    "fit",
 	Checked: "mkimage, with data inside and outside",
-	Doc:     "U-Boot FIT images, with embedded and external data, hashes verified",
+	Doc:     "U-Boot FIT images, with embedded and external data, hashes verified; with --key those that are encrypted with AES in CBC mode",
 	Magics:  []unpack.Magic{{At: 0, Bytes: fdtMagic}},
 	Carve:   true,
 	Open:    openFIT,
@@ -36,7 +36,7 @@ func openFIT(in *unpack.Input) (*unpack.Object, error) {
 	if images == nil || len(images.kids) == 0 {
 		return nil, unpack.ErrNotThis
 	}
-	f := &fit{data: in.Data, base: (tree.total + 3) &^ 3}
+	f := &fit{in: in, data: in.Data, base: (tree.total + 3) &^ 3}
 	f.object = &unpack.Object{Format: "fit", Size: min(tree.total, in.Data.Size()), Info: fitInfo(tree.root), Err: tree.err}
 	for _, n := range images.kids {
 		f.image(n)
@@ -50,6 +50,7 @@ func openFIT(in *unpack.Input) (*unpack.Object, error) {
 
 // fit is an image tree while it is opened.
 type fit struct {
+	in     *unpack.Input
 	data   unpack.Bytes
 	base   int64 // what data-offset counts from
 	object *unpack.Object
@@ -83,6 +84,9 @@ func (f *fit) image(n *FDTNode) {
 		p.Format = unpack.CodePart
 	}
 	f.verify(n, &p)
+	if c := n.child("cipher"); c != nil && p.Data != nil {
+		f.decipher(n, c, &p)
+	}
 	f.object.Parts = append(f.object.Parts, p)
 }
 

@@ -33,5 +33,5 @@ Reported as unread, with place and size, wherever they occur:
 - recognised only: LUKS, BitLocker, ZFS, bcachefs, NILFS2, ReFS, members of RAID 0 and 4 to 10
 - archives and installers: the files of Inno Setup, InstallShield, Flatpak
 - raw NAND dumps whose codes are Reed-Solomon or LDPC, or whose pages are scrambled
-- encrypted parts, whoever has the key: there is no --key yet
+- encrypted parts whose key is not given or whose format --key does not know (docs/keys.md)
 `

@@ -14,4 +14,5 @@ var List = []*unpack.Reader{
 	Compress,
 	LZMA,
 	Zlib,
+	OpenSSL,
 }

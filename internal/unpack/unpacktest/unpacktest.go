@@ -109,3 +109,22 @@ func module(t testing.TB) string {
 	t.Fatal("the tests run outside of a module")
 	return ""
 }
+
+// OpenWithKeys opens bytes with one reader and with keys, each the content of a
+// key file.
+func OpenWithKeys(t testing.TB, r *unpack.Reader, b []byte, files ...string) *unpack.Object {
+	t.Helper()
+	in := Input(b)
+	for _, f := range files {
+		k, err := unpack.NewKey([]byte(f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Budget.Keys = append(in.Budget.Keys, k)
+	}
+	o, err := r.Open(in)
+	if err != nil {
+		t.Fatalf("%s: %v", r.Name, err)
+	}
+	return o
+}

@@ -1,6 +1,7 @@
 package vendor
 
 import (
+	"crypto/aes"
 	"crypto/sha512"
 	"encoding/binary"
 	"fmt"
@@ -14,8 +15,8 @@ import (
 // mode, with the SHA-512 of the data before and after.
 var SHRS = &unpack.Reader{
 	Name:    "shrs",
-	Doc:     "D-Link SHRS images: reported as encrypted, SHA-512 of the encrypted data verified",
-	Limits:  "the data are encrypted",
+	Doc:     "D-Link SHRS images: SHA-512 of the encrypted data verified; with --key (16 bytes) the data, their SHA-512 verified",
+	Limits:  "the data are encrypted: without a key they are reported",
 	Checked: "an independent writer",
 	Magics:  []unpack.Magic{{At: 0, Bytes: "SHRS"}},
 	Carve:   true,
@@ -32,12 +33,39 @@ var SHRS = &unpack.Reader{
 					g.o.Size = 0x6dc + pad
 				}
 				g.cover(0, g.o.Size)
-				g.o.Gaps = append(g.o.Gaps, unpack.Gap{Offset: 0x6dc, Size: n, Reason: "encrypted", Note: "AES-128-CBC, of D-Link"})
+				if plain := shrsPlain(in, h.b, h.u32(4), h.u32(8)); plain != nil {
+					g.o.Parts = append(g.o.Parts, unpack.Part{Name: "data", Data: plain, Offset: -1})
+					return g.finish(), nil
+				}
+				g.o.Gaps = append(g.o.Gaps, unpack.Gap{Offset: 0x6dc, Size: n, Reason: "encrypted", Note: "AES-128-CBC, of D-Link: " + in.Budget.NoKey().Error()})
 				return g.finish(), nil
 			}
 		}
 		return nil, unpack.ErrNotThis
 	},
+}
+
+// shrsPlain decrypts the data with the key whose result has the header's SHA-512;
+// nil if there is none.
+func shrsPlain(in *unpack.Input, h []byte, padded, size int64) unpack.Bytes {
+	data := unpack.Window(in.Data, 0x6dc, padded&^15)
+	for _, key := range in.Budget.Keys.Bytes(16) {
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			continue
+		}
+		out, err := in.Budget.DecryptCBC(data, block, h[0x0c:0x1c])
+		if err != nil {
+			return nil
+		}
+		for _, n := range []int64{size, padded} {
+			if d := sha512.Sum512(out[:min(n, int64(len(out)))]); string(d[:]) == string(h[0x5c:0x9c]) {
+				return unpack.Window(out, 0, size)
+			}
+		}
+		in.Budget.Release(out)
+	}
+	return nil
 }
 
 // EncrptedImg opens D-Link's images that say so, with this spelling.
