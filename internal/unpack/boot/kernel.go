@@ -19,7 +19,8 @@ import (
 var VMLinux = &unpack.Reader{
 	Name:    "vmlinux",
 	Checked: "hand-made images",
-	Doc:     "Linux kernels in ELF form, also wrapped (vmlinuz of MIPS, zImage of PowerPC): configuration, initramfs, command line",
+	Doc:     "Linux kernels in ELF form, also wrapped (vmlinuz of MIPS, zImage of PowerPC): configuration, initramfs, command line, symbols (kallsyms, 32 and 64 bits, both byte orders)",
+	Limits:  "symbols of Linux 6.2 and 6.3 are not found",
 	Magics:  []unpack.Magic{{At: 0, Bytes: "\x7fELF"}},
 	Open: func(in *unpack.Input) (*unpack.Object, error) {
 		switch bare, high := kernelELF(in.Data); {
@@ -72,7 +73,7 @@ func onlyLoader(data unpack.Bytes) bool {
 var RawKernel = &unpack.Reader{
 	Name:    "kernel",
 	Checked: "kernels of Debian; hand-made images",
-	Doc:     "raw Linux kernel images (arm64 Image, unpacked zImage or vmlinux.bin): configuration, initramfs, command line",
+	Doc:     "raw Linux kernel images (arm64 Image, unpacked zImage or vmlinux.bin): configuration, initramfs, command line, symbols",
 	Open: func(in *unpack.Input) (*unpack.Object, error) {
 		size := in.Data.Size()
 		if _, mem := in.Data.(unpack.Slice); !mem && size > unpack.InMemory {
@@ -151,6 +152,13 @@ func openKernel(in *unpack.Input, format string) (*unpack.Object, error) {
 		o.Info["command line"] = line
 	}
 	o.Parts = append(o.Parts, kernelStreams(in, b, config)...)
+	if k := kernelSymbols(b); k != nil {
+		text := k.text()
+		if err := in.Budget.AddBytes(text.Size()); err == nil {
+			o.Info["symbols"] = fmt.Sprintf("%d, %s", k.count, k.kind)
+			o.Parts = append(o.Parts, unpack.Part{Name: "System.map", Data: text, Offset: int64(k.names), Format: "symbols"})
+		}
+	}
 	return o, nil
 }
 

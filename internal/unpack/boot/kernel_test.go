@@ -269,8 +269,8 @@ func TestKernelReal(t *testing.T) {
 	b := testtool.DebFile(t, "debian-installer-12-netboot-amd64", "usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux")
 	o := unpacktest.OpenBytes(t, BzImage, b)
 	k := unpacktest.OpenBytes(t, VMLinux, unpacktest.PartBytes(t, o.Parts[0]))
-	if o.Size != int64(len(b)) || !strings.HasPrefix(k.Info["version"], "6.1.0-") || len(k.Parts) != 1 || k.Parts[0].Name != "initramfs" {
-		t.Errorf("amd64: %v %v %v", o.Info, k.Info, k.Parts)
+	if o.Size != int64(len(b)) || !strings.HasPrefix(k.Info["version"], "6.1.0-") || len(k.Parts) != 2 || k.Parts[0].Name != "initramfs" || k.Parts[1].Name != "System.map" {
+		t.Errorf("amd64: %v %v, %d parts", o.Info, k.Info, len(k.Parts))
 	}
 	b = testtool.DebFile(t, "debian-installer-12-netboot-armel", "usr/lib/debian-installer/images/12/armel/kirkwood/network-console/d-link/dns-320/netboot.img")
 	u := unpacktest.OpenBytes(t, UImage, unpacktest.PartBytes(t, unpacktest.OpenBytes(t, vendor.DLink, b).Parts[0]))
@@ -282,7 +282,7 @@ func TestKernelReal(t *testing.T) {
 	}
 	k = unpacktest.OpenBytes(t, RawKernel, unpacktest.PartBytes(t, z.Parts[0]))
 	tree := unpacktest.OpenBytes(t, DTB, unpacktest.PartBytes(t, u.Parts[0])[z.Size:])
-	if !strings.HasPrefix(k.Info["version"], "6.1.0-") || !strings.Contains(tree.Info["model"], "DNS-320") {
+	if !strings.HasPrefix(k.Info["version"], "6.1.0-") || k.Info["symbols"] == "" || !strings.Contains(tree.Info["model"], "DNS-320") {
 		t.Errorf("armel: %v %v", k.Info, tree.Info)
 	}
 }
