@@ -244,6 +244,9 @@ func (x *index) collectFacts() error {
 				return err
 			}
 			seen[f.ID] = true
+			if f.Class == doorward.Claimed && x.signedByMaker(f.SHA256) {
+				f.Class = doorward.Signed // the document that claims it, by a key that the policy trusts
+			}
 			q, known := question{f.Subject, f.Axis}, fact{OriginFact: &f}
 			if f.Axis.OfEntity() {
 				q = x.entityQuestion(strings.TrimPrefix(f.Subject, "entity:"), f.Axis)

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -23,8 +24,13 @@ func (r *ruling) origin(rule *Rule) (found, bool) {
 	if c == nil {
 		return found{}, false
 	}
-	ask := asks{OriginCondition: c, x: r.index, owned: map[string]truth{}}
-	selected := r.selected(c.Parts)
+	return found{truth: c.count(r.askParts(c, nil)), origin: true}, true
+}
+
+// askParts asks each part that a condition means. saw, if there is one, gets what
+// each answer rests on.
+func (r *ruling) askParts(c *OriginCondition, saw func(asked, *seen)) []asked {
+	selected, owned := r.selected(c.Parts), map[string]truth{}
 	parts := make([]asked, 0, len(selected))
 	for _, p := range selected {
 		a := asked{part: p, meant: yes}
@@ -35,10 +41,17 @@ func (r *ruling) origin(rule *Rule) (found, bool) {
 				continue
 			}
 		}
+		ask := asks{OriginCondition: c, x: r.index, owned: owned}
+		if saw != nil {
+			ask.seen = new(seen)
+		}
 		a.answer = ask.part(p)
+		if saw != nil {
+			saw(a, ask.seen)
+		}
 		parts = append(parts, a)
 	}
-	return found{truth: c.count(parts), origin: true}, true
+	return parts
 }
 
 // count makes the answer for the product of those for its parts.
@@ -79,47 +92,29 @@ func ratio(a, b int) float64 {
 // many rules that decide nothing need not keep this.
 func (r *ruling) explainOrigin(rule *Rule) found {
 	c := rule.Origin
-	f := found{}
-	var parts []asked
+	f, all := found{}, new(seen)
 	var hits, open, fine []string
-	all, owned := new(seen), map[string]truth{}
-	for _, p := range r.selected(c.Parts) {
-		a := asked{part: p, meant: yes}
-		if c.when != nil {
-			values := r.values()
-			values["part"] = r.partThing(p)
-			if a.meant, a.why = c.when.ask(values); a.meant == no {
-				continue
-			}
-		}
-		saw := new(seen)
-		a.answer = asks{c, r.index, saw, owned}.part(p)
-		parts = append(parts, a)
-		change := r.changeOf(c, a, saw)
+	parts := r.askParts(c, func(a asked, saw *seen) {
 		switch a.answer.and(a.meant) {
 		case yes:
-			hits = append(hits, r.name(p))
-			f.changes = append(f.changes, change)
-			all.join(saw)
+			hits = append(hits, r.name(a.part))
 		case unknown:
-			open = append(open, r.name(p))
-			f.changes = append(f.changes, change)
-			all.join(saw)
+			open = append(open, r.name(a.part))
 			if a.why != "" {
 				f.facts = append(f.facts, "not known: "+a.why)
 			}
 		default:
-			fine = append(fine, r.name(p))
-			if c.Known || len(f.facts) < maxFine {
-				for id := range saw.facts {
-					f.facts = append(f.facts, id)
-				}
+			if c.Known || len(fine) < maxFine {
+				fine = append(fine, slices.Sorted(maps.Keys(saw.facts))...)
 			}
+			return
 		}
-	}
+		f.changes = append(f.changes, r.changeOf(c, a, saw))
+		all.join(saw)
+	})
 	f.truth = c.count(parts)
-	if f.truth != no {
-		f.facts = f.facts[:0]
+	if f.truth == no {
+		f.facts = fine
 	}
 	f.facts = append(f.facts, all.list()...)
 	f.needs = []string{fmt.Sprintf("a fact by which rule %s applies", rule.ID)}

@@ -102,3 +102,26 @@ func TestDecide(t *testing.T) {
 		}
 	}
 }
+
+// TestSignedClaims: what a document claims is a signed claim if a maker whom the
+// policy trusts signed the document.
+func TestSignedClaims(t *testing.T) {
+	p := load(t, `
+schema: doorward/policy/v1
+name: signed
+levels: [a]
+keys: {makers: ["sha256:good"]}
+lists: {allies: {of: countries, entries: [XA]}}
+rules:
+  - {id: r, title: t, then: refuse, origin: {axes: [development], parts: top, not_in: [allies], evidence: signed}}
+  - {id: otherwise, title: t, then: permit}
+`)
+	f := fact0("product", doorward.Development, "XA", "")
+	f.SHA256 = "document"
+	for key, want := range map[string]doorward.Result{"sha256:good": doorward.Admit, "sha256:other": doorward.Undetermined} {
+		d, err := Decide(p, "a", Case{At: "2026-11-25", Facts: []doorward.OriginFact{f}, Signed: map[string][]string{"document": {key}}})
+		if err != nil || d.Result != want {
+			t.Errorf("%s: %v, %v", key, d, err)
+		}
+	}
+}

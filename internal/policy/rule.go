@@ -131,8 +131,9 @@ func declared(r *doorward.Report) []string {
 	return out
 }
 
-func (r *ruling) signedByMaker(digest string) bool {
-	return r.policy.Keys != nil && slices.ContainsFunc(r.Signed[digest], func(key string) bool { return slices.Contains(r.policy.Keys.Makers, key) })
+// signedByMaker says that a key which the policy trusts signed a document.
+func (x *index) signedByMaker(digest string) bool {
+	return x.policy.Keys != nil && slices.ContainsFunc(x.Signed[digest], func(key string) bool { return slices.Contains(x.policy.Keys.Makers, key) })
 }
 
 func (r *ruling) components(rule *Rule) (found, bool) {
