@@ -22,7 +22,7 @@ type policyFlags struct {
 	Level      []string          `help:"The data level to decide for (may be repeated; default: every level of the policy)." placeholder:"NAME"`
 	Facts      []string          `help:"Origin facts besides those of the report (may be repeated; docs/origins.md)." placeholder:"FILE"`
 	Exceptions []string          `name:"exception" help:"An approved exception (may be repeated)." placeholder:"FILE"`
-	Keys       []string          `name:"key" help:"The public key of a maker who signed a declaration (may be repeated)." placeholder:"FILE"`
+	Keys       []string          `name:"maker-key" help:"The public key of a maker who signed a declaration (may be repeated)." placeholder:"FILE"`
 	Set        map[string]string `help:"What the policy asks of the product or its use and no inspection can find." placeholder:"NAME=VALUE"`
 }
 

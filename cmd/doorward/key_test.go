@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"github.com/doorward/doorward/internal/cache"
 	"github.com/doorward/doorward/internal/scan"
 	"github.com/doorward/doorward/internal/testtool"
@@ -60,5 +61,16 @@ func TestKeysAndCache(t *testing.T) {
 	})
 	if _, err := readKeys([]string{filepath.Join(dir, "none")}); err == nil {
 		t.Error("a key that is not there")
+	}
+}
+
+// Every command's flags can be parsed: two of one name make all of it unusable.
+func TestFlagsHaveOneName(t *testing.T) {
+	var cli struct {
+		Inspect inspectCmd `cmd:""`
+		Decide  decideCmd  `cmd:""`
+	}
+	if _, err := kong.New(&cli); err != nil {
+		t.Fatal(err)
 	}
 }
