@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"os"
 	"strings"
 
 	"github.com/doorward/doorward"
@@ -64,7 +63,7 @@ func (c *compareCmd) Run(ctx context.Context, s *streams) error {
 // side inspects an artifact or reads its report.
 func (c *compareCmd) side(ctx context.Context, path string, opt scan.Options) (*doorward.Report, []compare.File, error) {
 	if strings.HasSuffix(path, ".json") {
-		if b, err := os.ReadFile(path); err == nil && bytes.Contains(b[:min(len(b), 4096)], []byte(doorward.ReportSchema)) {
+		if b, err := readText(path); err == nil && bytes.Contains(b[:min(len(b), 4096)], []byte(doorward.ReportSchema)) {
 			r, err := readReport(path)
 			return r, nil, err
 		}

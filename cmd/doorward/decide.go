@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,7 +56,7 @@ func readPolicy(name string) (File, error) {
 		text, _, err := packs.Read(pack)
 		return File{pack + ".yaml", text}, err
 	}
-	b, err := os.ReadFile(name)
+	b, err := readText(name)
 	if err != nil {
 		return File{}, fmt.Errorf("the policy can't be read: %w", err)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,7 +60,7 @@ func (c *declareCmd) update(s *streams, r *doorward.Report) error {
 	if c.Mud {
 		return errors.New("a MUD file can't be updated: draft it anew")
 	}
-	text, err := os.ReadFile(c.Update)
+	text, err := readText(c.Update)
 	if err != nil {
 		return fmt.Errorf("the declaration can't be read: %w", err)
 	}
@@ -103,7 +102,7 @@ func ofVersion(d *doorward.Declaration, version string) bool {
 
 // readReport reads a report in JSON, version 1.
 func readReport(file string) (*doorward.Report, error) {
-	b, err := os.ReadFile(file)
+	b, err := readText(file)
 	if err != nil {
 		return nil, fmt.Errorf("the report can't be read: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -99,7 +98,7 @@ func findings(d *doorward.Decision) []string {
 // readDecision reads the decision for a level that stands in a file of doorward
 // decide, or in a report.
 func readDecision(file, level string) (*doorward.Decision, error) {
-	b, err := os.ReadFile(file)
+	b, err := readText(file)
 	if err != nil {
 		return nil, fmt.Errorf("the decision can't be read: %w", err)
 	}
@@ -134,7 +133,7 @@ type exceptionApproveCmd struct {
 
 // Run adds the second signature, and says what it is to.
 func (c *exceptionApproveCmd) Run(ctx context.Context, s *streams) error {
-	text, err := os.ReadFile(c.File)
+	text, err := readText(c.File)
 	if err != nil {
 		return fmt.Errorf("the exception can't be read: %w", err)
 	}
@@ -172,7 +171,7 @@ func (c *exceptionListCmd) Run(s *streams) error {
 	}
 	var p *policy.Policy
 	if c.Policy != "" {
-		text, err := os.ReadFile(c.Policy)
+		text, err := readText(c.Policy)
 		if err != nil {
 			return fmt.Errorf("the policy can't be read: %w", err)
 		}

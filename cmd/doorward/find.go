@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,7 +76,7 @@ func (g given) find(want doorward.DecisionInput, folder string) (File, error) {
 	if want.Name == "" || want.Name != filepath.Base(want.Name) || !filepath.IsLocal(want.Name) {
 		return File{}, fmt.Errorf("the %s %q has no name of a file: give it with its flag", want.Role, want.Name)
 	}
-	b, err := os.ReadFile(filepath.Join(folder, want.Name))
+	b, err := readText(filepath.Join(folder, want.Name))
 	if f, ok := fromPack(want); ok && errors.Is(err, fs.ErrNotExist) {
 		return f, nil
 	}

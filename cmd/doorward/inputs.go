@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 
 	"github.com/doorward/doorward"
@@ -49,7 +48,7 @@ type Inputs struct {
 func readFiles(role string, paths []string) ([]File, error) {
 	var out []File
 	for _, path := range paths {
-		b, err := os.ReadFile(path)
+		b, err := readText(path)
 		if err != nil {
 			return nil, fmt.Errorf("the %s can't be read: %w", role, err)
 		}
@@ -145,7 +144,7 @@ func readDeclarations(paths []string) ([]File, error) {
 		if attest.IsEnvelope(f.Bytes) {
 			continue
 		}
-		text, err := os.ReadFile(paths[i] + sidecar)
+		text, err := readText(paths[i] + sidecar)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

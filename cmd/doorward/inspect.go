@@ -161,7 +161,7 @@ func (c *inspectCmd) Run(ctx context.Context, s *streams) error {
 // readKeys reads key files, before the process gives up reading files.
 func readKeys(files []string) (keys unpack.Keys, err error) {
 	for _, file := range files {
-		b, err := os.ReadFile(file)
+		b, err := readText(file)
 		if err != nil {
 			return nil, fmt.Errorf("the key can't be read: %w", err)
 		}

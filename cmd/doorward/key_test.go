@@ -6,11 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"time"
+
 	"github.com/alecthomas/kong"
 	"github.com/doorward/doorward/internal/cache"
 	"github.com/doorward/doorward/internal/scan"
 	"github.com/doorward/doorward/internal/testtool"
-	"time"
 )
 
 // A report that was made without the key, and kept, is not served to who has

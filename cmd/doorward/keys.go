@@ -27,7 +27,7 @@ type keyFlags struct {
 }
 
 func (k keyFlags) private(ctx context.Context) (*attest.PrivateKey, error) {
-	text, err := os.ReadFile(k.Key)
+	text, err := readText(k.Key)
 	if err != nil {
 		return nil, fmt.Errorf("the key can't be read: %w", err)
 	}
@@ -43,7 +43,7 @@ func (k keyFlags) passphrase(ctx context.Context, prompt string) ([]byte, error)
 	if k.PassphraseFile == "" {
 		return ask(ctx, prompt)
 	}
-	text, err := os.ReadFile(k.PassphraseFile)
+	text, err := readText(k.PassphraseFile)
 	if err != nil {
 		return nil, fmt.Errorf("the passphrase can't be read: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/doorward/doorward"
@@ -67,7 +66,7 @@ func (c *originsShowCmd) Run(s *streams) error {
 func joinFacts(r *doorward.Report, files []string) error {
 	var registry []doorward.Entity
 	for _, path := range files {
-		b, err := os.ReadFile(path)
+		b, err := readText(path)
 		if err != nil {
 			return fmt.Errorf("the facts can't be read: %w", err)
 		}

@@ -79,7 +79,7 @@ func (c *originsImportCmd) Run(s *streams) error {
 func (c *originsImportCmd) owners(r io.Reader, date string) (*facts.File, error) {
 	var known []doorward.Entity
 	for _, path := range c.Entities {
-		b, err := os.ReadFile(path)
+		b, err := readText(path)
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +103,7 @@ func (c *originsImportCmd) wanted() (registry.Wanted, error) {
 	}
 	var names []string
 	for _, path := range c.Names {
-		b, err := os.ReadFile(path)
+		b, err := readText(path)
 		if err != nil {
 			return nil, fmt.Errorf("the names can't be read: %w", err)
 		}

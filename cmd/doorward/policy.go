@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -91,7 +90,7 @@ func (c *policyTestCmd) read() (*policy.Policy, *policy.Cases, error) {
 		if name == "" {
 			name = strings.TrimSuffix(c.Policy, filepath.Ext(c.Policy)) + ".cases.yaml"
 		}
-		if text, err = os.ReadFile(name); err != nil {
+		if text, err = readText(name); err != nil {
 			return nil, nil, fmt.Errorf("the cases can't be read: %w", err)
 		}
 	}

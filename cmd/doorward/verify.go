@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,7 +39,7 @@ Exit status: 0 it is as it was signed; 1 it is not; 2 could not run.`
 
 // Run verifies. What does not hold is one line, and status 1.
 func (c *verifyCmd) Run(s *streams) error {
-	text, err := os.ReadFile(c.Envelope)
+	text, err := readText(c.Envelope)
 	if err != nil {
 		return fmt.Errorf("the envelope can't be read: %w", err)
 	}
