@@ -37,10 +37,7 @@ var fields = map[string][]string{
 const maxCost = 1 << 20
 
 // expression is a CEL expression whose value is a truth value.
-type expression struct {
-	on      scope
-	program cel.Program
-}
+type expression struct{ program cel.Program }
 
 var environment = func() *cel.Env {
 	thing := cel.MapType(cel.StringType, cel.DynType)
@@ -69,7 +66,7 @@ func compile(text string, on scope, parameters []string) (*expression, error) {
 		return nil, err
 	}
 	program, err := environment.Program(checked, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
-	return &expression{on, program}, err
+	return &expression{program}, err
 }
 
 // checkNames refuses names that no thing has: at run time they would be errors,

@@ -11,8 +11,6 @@ var (
 	anything = interval{0, 100}
 )
 
-func (i interval) known() bool { return i.lo == i.hi }
-
 // reaches says whether the percentage is at or above a threshold. Without one
 // anything above nothing is enough.
 func (i interval) reaches(threshold float64) truth {

@@ -61,7 +61,6 @@ func (c *checker) check() error {
 	}
 	seen := map[string]bool{}
 	for i, r := range p.Rules {
-		r.number = i
 		switch {
 		case r.ID == "":
 			return c.at(r, "id", "rule %d needs an id", i+1)

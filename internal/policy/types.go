@@ -104,7 +104,6 @@ type Entry struct {
 	Name      string            `yaml:"name"`
 	Aliases   []string          `yaml:"aliases"`
 	IDs       map[string]string `yaml:"ids"` // lei, cage, duns ...
-	Category  string            `yaml:"category"`
 	Source    *Source           `yaml:"source"`
 	Effective Date              `yaml:"effective"`
 	Until     Date              `yaml:"until"`
@@ -141,8 +140,7 @@ type Rule struct {
 	Components  *ComponentCondition   `yaml:"components"`
 	When        string                `yaml:"when"` // CEL, on the product
 
-	when   *expression
-	number int
+	when *expression
 }
 
 // Which parts an origin condition looks at.
